@@ -1,0 +1,41 @@
+"""headstart: gives a model a head start, and shows with a control whether it helped.
+
+    import headstart as hs
+    result = hs.fit("photos/", minutes=10)
+    print(result)
+
+Names are loaded on first use: importing this package loads no framework.
+"""
+
+import importlib
+from importlib.metadata import version
+from typing import Any
+
+__version__ = version("headstart")
+
+_PUBLIC = {
+    "fit": "headstart.api",
+    "advise": "headstart.api",
+    "load": "headstart.api",
+    "read": "headstart.api",
+    "Result": "headstart.api",
+    "Record": "headstart.core.record",
+    "Plan": "headstart.core.plan",
+    "Rule": "headstart.core.plan",
+    "Solve": "headstart.core.plan",
+    "Train": "headstart.core.plan",
+    "HeadstartError": "headstart.core.errors",
+    "UserError": "headstart.core.errors",
+}
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - names of the table
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,108 @@
+"""Advice: every option with its estimate, its minutes here, and the reason. Trains nothing for keeps."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from headstart.advisor.arms import Arms
+from headstart.advisor.budget import EPOCHS, OTHER, climb_cost, optimistic
+from headstart.advisor.ladder import Bench
+from headstart.advisor.rules import advice, says
+from headstart.advisor.study import Tier0, bound
+from headstart.advisor.work import Work
+from headstart.core.protocols import Role
+from headstart.core.record import Advice
+from headstart.evaluation.evidence import Evidence, Examples
+from headstart.evaluation.figures import comparison
+from headstart.evaluation.verdict import score_interval
+from headstart.metrics.scores import metric as metric_named
+
+
+@dataclass(frozen=True)
+class Row:
+    """One option."""
+
+    strategy: str
+    role: Role
+    source: str | None
+    stages: tuple[str, ...]
+    estimate: float
+    low: float
+    high: float
+    minutes: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class AdviceResult:
+    """Options, best first, and the quadrant that was measured."""
+
+    rows: tuple[Row, ...]
+    advice: Advice
+    metric: str
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        rows: list[dict[str, Any]] = [asdict(row) for row in self.rows]
+        return json.dumps({"schema": 1, "metric": self.metric, "rows": rows, "advice": self.advice.model_dump()})
+
+    def text(self) -> str:
+        """A sentence on the quadrant."""
+        a = self.advice
+        return (
+            f"Measured: {a.quadrant} ({a.n_per_class:.0f} labels a class; the last stage is {a.similarity * 100:+.1f} "
+            f"points from the best earlier one, {a.over_random * 100:+.1f} over random features).\n"
+            f"The textbook would choose {says(a.quadrant)}. That is a prior; the estimates above were measured."
+        )
+
+
+def options(bench: Bench, arms: Arms, work: Work, tier: Tier0) -> AdviceResult:
+    """Closed forms with their out-of-fold intervals; gradient arms with the range that they could plausibly reach."""
+    metric = metric_named(work.asked.metric)
+    closed = [_closed(bench, one.name, one.role, work, tier) for one in arms.closed]
+    best = max((row.estimate for row in closed if row.role == "transfer"), default=0.0)
+    gradient = [
+        Row(
+            strategy=one.name, role=one.role, source=next(iter(one.sources)), stages=(), estimate=best, low=best,
+            high=optimistic(best),
+            minutes=climb_cost(one, len(bench.data), work.machine, EPOCHS.get(one.name, OTHER).wanted, 1) / 60,
+            reason="could win back part of the errors that are left; only training tells",
+        )
+        for one in bound(arms, tier.source)
+        if one.role == "transfer"
+    ]  # fmt: skip
+    judged = comparison(
+        Evidence(
+            bench.data.task.classes, {one.name: one.role for one in arms.closed}, Examples.of(bench.data), tier.oof,
+            None, {},
+        ),
+        metric,
+        work.asked.seed,
+    )  # fmt: skip
+    p_helps = judged.p_gain if judged else None
+    said = advice(len(bench.data) / bench.data.task.outputs, tier.curve, tier.random_floor, p_helps)
+    ordered = sorted(closed, key=lambda row: row.estimate, reverse=metric.higher_is_better)
+    return AdviceResult((*_reasons(ordered), *gradient), said, metric.name, bench.data.warnings)
+
+
+def _closed(bench: Bench, name: str, role: Role, work: Work, tier: Tier0) -> Row:
+    done = tier.done[name][0]
+    found = score_interval(
+        tier.oof.of(name), bench.data.targets, bench.data.groups, metric_named(work.asked.metric), work.asked.seed,
+        refits=True,
+    )  # fmt: skip
+    seconds = sum(one.seconds for one in tier.done[name]) + work.forward.get(done.source or "", 0.0) * len(bench.data)
+    return Row(name, role, done.source, done.stages, found.value, found.low, found.high, seconds / 60, "")
+
+
+def _reasons(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Why each closed form stands where it stands."""
+    best = rows[0]
+    out = [replace(best, reason="the best that was measured")]
+    for row in rows[1:]:
+        overlap = row.high >= best.low and row.low <= best.high
+        reason = f"cannot be told from {best.strategy} yet" if overlap else f"below {best.strategy}"
+        out.append(replace(row, reason=reason))
+    return tuple(out)

@@ -1,0 +1,94 @@
+"""Which competitors a run has: the strategies asked for, and the controls they are held against."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from headstart.core.plan import Plan, Solve
+from headstart.data.store import Store
+from headstart.sources.source import Source
+from headstart.strategies.catalog import STRATEGIES, plan
+from headstart.training.plan_learner import PlanLearner
+from headstart.training.solve import class_rows
+
+RANDOM_FEATURES = "random:resnet10t@96"  # untrained features: a cheap architecture, at a cheap size
+SCRATCH = "random:resnet10t@64"  # the small net at low resolution that a patient person would train from scratch
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The competitors of a run.
+
+    Attributes:
+        closed: closed forms, in seconds.
+        gradient: arms that train, in order of preference, not yet bound to one source.
+        skipped: (name, why) of strategies that do not apply.
+    """
+
+    closed: tuple[PlanLearner, ...]
+    gradient: tuple[PlanLearner, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def strategies(asked: Sequence[str]) -> tuple[str, ...]:
+    """The names asked for, or all; checked.
+
+    Raises:
+        UserError: an unknown name, with did-you-mean.
+    """
+    names = tuple(asked) or STRATEGIES.names()
+    for name in names:
+        STRATEGIES.load(name)
+    return names
+
+
+def arms(
+    names: Sequence[str],
+    *,
+    sources: Mapping[str, Source],
+    raw: Any,
+    untrained: Mapping[str, Source],
+    classes: Sequence[str],
+    stage: str | None,
+    store: Store,
+) -> Arms:
+    """Learners for all strategies and controls.
+
+    Args:
+        names: strategies.
+        sources: the candidates to transfer from.
+        raw: the raw-input baseline.
+        untrained: the nets of the controls `RANDOM_FEATURES` and `SCRATCH`.
+        classes: of the target, for the zero-shot arm.
+        stage: replaces the stages of every closed-form plan, when asked for.
+        store: for prepared pixels.
+    """
+    skipped: list[tuple[str, str]] = []
+    wanted: list[PlanLearner] = []
+    for name in names:
+        if name == "zero-shot" and not any(class_rows(s.card.head_classes, classes) for s in sources.values()):
+            skipped.append((name, "no source knows the target's classes by name"))
+            continue
+        wanted.append(PlanLearner(name, "transfer", at_stage(plan(name), stage), sources, store))
+    inputs = {"raw": raw}
+    controls = (
+        PlanLearner("majority", "control", plan("majority"), inputs, store),
+        PlanLearner("raw", "control", plan("raw"), inputs, store),
+        PlanLearner("random-features", "control", plan("random-features"), _only(untrained, RANDOM_FEATURES), store),
+    )
+    scratch = PlanLearner("scratch", "control", plan("scratch"), _only(untrained, SCRATCH), store)
+    closed = [one for one in wanted if one.plan.closed_form]
+    gradient = [one for one in wanted if not one.plan.closed_form]
+    return Arms((*closed, *controls), (*gradient[:1], scratch, *gradient[1:]), tuple(skipped))
+
+
+def _only(untrained: Mapping[str, Source], name: str) -> dict[str, Source]:
+    return {name: untrained[name]}
+
+
+def at_stage(strategy: Plan, stage: str | None) -> Plan:
+    """The plan with its closed forms on that stage."""
+    if stage is None or not strategy.closed_form:
+        return strategy
+    phases = tuple(replace(p, stages=(stage,)) if isinstance(p, Solve) else p for p in strategy.phases)
+    return replace(strategy, phases=phases)

@@ -1,0 +1,154 @@
+"""The ladder: every closed form first, then the few gradient arms that may still win, then the final refits."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.advisor.ledger import Done, Ledger
+from headstart.advisor.work import Climb
+from headstart.core.plan import Plan
+from headstart.core.predictions import Floats
+from headstart.core.progress import Progress
+from headstart.core.protocols import Features
+from headstart.data.dataset import Dataset
+from headstart.evaluation.folds import OutOfFold, Unit, units
+from headstart.training.plan_learner import FittedAny, FittedNet, PlanLearner
+
+SEED_STEP = 7919  # units get seeds of their own, far apart
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every arm is measured with: the same data, folds, features and seed.
+
+    Attributes:
+        data: all that is not test.
+        test: the test part, or None.
+        maps: (R, n) fold numbers.
+    """
+
+    data: Dataset
+    test: Dataset | None
+    maps: NDArray[np.int64]
+    features: Features
+    ledger: Ledger
+    progress: Progress
+    seed: int
+
+    def fold(self, unit: Unit) -> tuple[Dataset, Dataset]:
+        """Training and held-out part of a unit."""
+        held = self.maps[unit.repeat] == unit.fold
+        return self.data.take(np.flatnonzero(~held)), self.data.take(np.flatnonzero(held))
+
+    def seed_of(self, unit: Unit) -> int:
+        """A unit's own seed."""
+        return self.seed * SEED_STEP + unit.repeat * 101 + unit.fold
+
+
+def measure(bench: Bench, learner: PlanLearner, unit: Unit) -> Done:
+    """One arm on one fold, from the ledger if it is there."""
+    known = bench.ledger.get(unit.name)
+    if known is not None:
+        return known
+    train, held = bench.fold(unit)
+    started = time.perf_counter()
+    space = bench.ledger.workspace(unit.name)
+    fitted = learner.fit(train, seed=bench.seed_of(unit), features=bench.features, workspace=space)
+    probabilities = fitted.predict(held, bench.features).probabilities
+    done = _done(fitted, probabilities, time.perf_counter() - started)
+    bench.ledger.put(unit.name, done)
+    return done
+
+
+def _done(fitted: FittedAny, probabilities: Floats, seconds: float) -> Done:
+    history = tuple(asdict(epoch) for epoch in fitted.history) if isinstance(fitted, FittedNet) else ()
+    notes = fitted.notes if isinstance(fitted, FittedNet) else ()
+    plan = fitted.resolved.to_json()
+    return Done(probabilities, seconds, fitted.source, fitted.stages, plan, history, notes)
+
+
+def tier0(bench: Bench, learners: Sequence[PlanLearner], oof: OutOfFold) -> dict[str, list[Done]]:
+    """Every closed form on every repeat and fold."""
+    work = [(one, unit) for one in learners for unit in units(one.name, len(bench.maps))]
+    found: dict[str, list[Done]] = {}
+    with bench.progress.step("closed forms", len(work)) as step:
+        for learner, unit in work:
+            step.note(learner.name)
+            done = measure(bench, learner, unit)
+            oof.put(unit, done.probabilities)
+            found.setdefault(learner.name, []).append(done)
+            step.advance()
+    return found
+
+
+def tier1(
+    bench: Bench, learner: PlanLearner, climb: Climb, oof: OutOfFold
+) -> tuple[PlanLearner, list[Done]]:
+    """Choose what the plan leaves open on fold 0's training part, then score m folds.
+
+    Returns:
+        The learner with the resolved plan, and what each piece of work left: the inner run first.
+    """
+    n = len(bench.data)
+    with bench.progress.step(climb.arm, climb.epochs * n * (0.64 + 0.8 * climb.m)) as step:
+        trying = replace(learner, epochs=climb.epochs, step=step)
+        inner = _inner(bench, trying)
+        resolved = replace(trying, plan=Plan.from_json(inner.plan or ""))
+        done = [inner]
+        for unit in units(climb.arm, 1, climb.m):
+            step.note(f"fold {unit.fold + 1} of {climb.m}")
+            done.append(measure(bench, resolved, unit))
+            oof.put(unit, done[-1].probabilities)
+    return replace(resolved, step=None), done
+
+
+def _inner(bench: Bench, learner: PlanLearner) -> Done:
+    name = f"{Unit(learner.name, 0, 0).name}.inner"
+    known = bench.ledger.get(name)
+    if known is not None:
+        return known
+    train, _ = bench.fold(Unit(learner.name, 0, 0))
+    started = time.perf_counter()
+    space = bench.ledger.workspace(name)
+    resolved, fitted = learner.resolve(train, seed=bench.seed, features=bench.features, workspace=space)
+    done = _done(fitted, np.empty((0, 0)), time.perf_counter() - started)
+    done = replace(done, plan=resolved.plan.to_json())
+    bench.ledger.put(name, done)
+    return done
+
+
+def refit(bench: Bench, learner: PlanLearner) -> FittedAny:
+    """Fit on all that is not test, from the ledger if it is there."""
+    name = f"{Unit(learner.name, 0, 0).name}.final"
+    known = bench.ledger.get_state(name)
+    if known is not None:
+        bench.ledger.resumed += 1
+        return learner.restore(known)
+    space = bench.ledger.workspace(name)
+    fitted = learner.fit(bench.data, seed=bench.seed, features=bench.features, workspace=space)
+    bench.ledger.put_state(name, fitted.state())
+    bench.ledger.computed += 1
+    return fitted
+
+
+def refits(
+    bench: Bench, learners: Sequence[PlanLearner], keep: Callable[[str], bool]
+) -> tuple[dict[str, FittedAny], dict[str, Floats]]:
+    """Refit arms and predict the test part: (arm -> fitted) for those to keep, (arm -> (n_test, C))."""
+    fitted: dict[str, FittedAny] = {}
+    tested: dict[str, Floats] = {}
+    with bench.progress.step("final refits", len(learners)) as step:
+        for learner in learners:
+            step.note(learner.name)
+            model = refit(bench, learner)
+            if bench.test is not None:
+                tested[learner.name] = model.predict(bench.test, bench.features).probabilities
+            if keep(learner.name):
+                fitted[learner.name] = model
+            step.advance()
+    return fitted, tested
+
+

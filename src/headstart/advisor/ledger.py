@@ -1,0 +1,97 @@
+"""The ledger: every finished unit of work on disk, so that a killed run goes on from the last one."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from headstart.core.predictions import Floats
+from headstart.core.protocols import State
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a unit left behind.
+
+    Attributes:
+        probabilities: (k, C) for the examples it predicted.
+        seconds: it took.
+        source, stages, plan: what was chosen inside; the plan is JSON.
+        history: one mapping an epoch.
+        notes: lines for the record.
+    """
+
+    probabilities: Floats
+    seconds: float
+    source: str | None = None
+    stages: tuple[str, ...] = ()
+    plan: str | None = None
+    history: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+class Ledger:
+    """Finished work under one folder. Each file is written aside and renamed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.resumed = 0
+        self.computed = 0
+        (folder / "units").mkdir(parents=True, exist_ok=True)
+
+    def workspace(self, name: str) -> Path:
+        """Where a unit under way keeps its checkpoints."""
+        return self.folder / "checkpoints" / name
+
+    def get(self, name: str) -> Done | None:
+        """A finished unit, or None. A file that cannot be read counts as not finished."""
+        read = _read(self._path(name))
+        if read is None:
+            return None
+        self.resumed += 1
+        arrays, facts = read
+        return Done(arrays["probabilities"], **{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+
+    def put(self, name: str, done: Done) -> None:
+        """Keep a finished unit and drop its checkpoints."""
+        facts = asdict(done)
+        facts.pop("probabilities")
+        _write(self._path(name), {"probabilities": np.ascontiguousarray(done.probabilities)}, facts)
+        self.computed += 1
+        shutil.rmtree(self.workspace(name), ignore_errors=True)
+
+    def get_state(self, name: str) -> State | None:
+        """A fitted model at rest, or None."""
+        read = _read(self._path(f"state.{name}"))
+        return None if read is None else State(*read)
+
+    def put_state(self, name: str, state: State) -> None:
+        """Keep a fitted model."""
+        arrays = {key: np.ascontiguousarray(value) for key, value in state.arrays.items()}
+        _write(self._path(f"state.{name}"), arrays, dict(state.meta))
+
+    def _path(self, name: str) -> Path:
+        return self.folder / "units" / f"{name}.safetensors"
+
+
+def _write(path: Path, arrays: dict[str, Any], facts: Mapping[str, Any]) -> None:
+    aside = path.with_name(f".{path.name}.aside")
+    save_file(arrays, aside, metadata={"facts": json.dumps(facts)})
+    aside.replace(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts = json.loads(file.metadata()["facts"])
+            return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None

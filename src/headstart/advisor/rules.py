@@ -1,0 +1,47 @@
+"""The textbook's rule of size x similarity, on measured quantities. A prior, never the decision.
+
+Small means fewer than 100 labels a class: where, in methods.md A4, a frozen head still competed with fine-tuning.
+Similar means that the last stage is at least as good as every earlier one and better than random features: a source
+that saw something alike keeps getting better towards its output (methods.md B5.3).
+"""
+
+from collections.abc import Sequence
+
+from headstart.core.record import Advice, StageScore
+
+SMALL = 100.0
+QUADRANTS = {
+    (True, True): ("small and similar", "a linear head on the last stage"),
+    (True, False): ("small and different", "a head on an earlier stage"),
+    (False, True): ("large and similar", "fine-tuning everything"),
+    (False, False): ("large and different", "fine-tuning, or training from scratch; pre-trained weights still help"),
+}
+
+
+def advice(n_per_class: float, curve: Sequence[StageScore], random_floor: float, p_helps: float | None) -> Advice:
+    """Size from the labels, similarity from the stage curve of the source whose last stage is best.
+
+    Args:
+        n_per_class: labels divided by classes.
+        curve: leave-one-out accuracy of each stage of each source.
+        random_floor: the same of an untrained net's features.
+        p_helps: probability that transfer helps, as the comparison has measured it.
+    """
+    by_source = {s.source: [t for t in curve if t.source == s.source] for s in curve}
+    stages = max(by_source.values(), key=lambda rows: rows[-1].accuracy)
+    last = stages[-1].accuracy
+    earlier = max((row.accuracy for row in stages[:-1]), default=last)
+    similar = last >= earlier and last > random_floor
+    name, _ = QUADRANTS[n_per_class < SMALL, similar]
+    return Advice(
+        n_per_class=n_per_class,
+        similarity=last - earlier,
+        over_random=last - random_floor,
+        quadrant=name,
+        p_helps=p_helps,
+    )
+
+
+def says(quadrant: str) -> str:
+    """What the textbook would do in a quadrant."""
+    return next(what for name, what in QUADRANTS.values() if name == quadrant)

@@ -1,0 +1,157 @@
+"""One study: tier 0, tier 1, the comparison, the decision, the refits - the protocol of DESIGN 6 in its order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from headstart.advisor import work as work_file
+from headstart.advisor.arms import Arms
+from headstart.advisor.budget import grant, optimistic
+from headstart.advisor.clock import Clock
+from headstart.advisor.ladder import Bench, refits, tier0, tier1
+from headstart.advisor.ledger import Done
+from headstart.advisor.rules import advice
+from headstart.advisor.work import Climb, Work
+from headstart.core.plan import Train
+from headstart.core.protocols import Metric, Role
+from headstart.core.record import Advice, Decision, StageScore
+from headstart.evaluation.delivery import decide
+from headstart.evaluation.evidence import Evidence, Examples, as_kept
+from headstart.evaluation.figures import Figures, comparison, figures
+from headstart.evaluation.folds import OutOfFold
+from headstart.metrics.scores import metric as metric_named
+from headstart.selection.loo import stage_curve
+from headstart.sources.source import Source
+from headstart.training.loop import time_step
+from headstart.training.plan_learner import FittedAny, PlanLearner
+
+
+@dataclass(frozen=True)
+class Tier0:
+    """What the closed forms have shown."""
+
+    done: Mapping[str, Sequence[Done]]
+    oof: OutOfFold
+    curve: tuple[StageScore, ...]
+    random_floor: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that a run has found out, before it is written down."""
+
+    arms: Arms
+    work: Work
+    done: Mapping[str, Sequence[Done]]
+    curve: tuple[StageScore, ...]
+    advice: Advice
+    evidence: Evidence
+    figures: Figures
+    decision: Decision
+    fitted: Mapping[str, FittedAny]
+
+
+def scores(bench: Bench, oof: OutOfFold, metric: Metric) -> dict[str, float]:
+    """Out-of-fold score of each arm on all that it has scored."""
+    found: dict[str, float] = {}
+    for arm in oof.arms():
+        index, mean = oof.mean(arm)
+        found[arm] = float(metric(mean, bench.data.targets[index]))
+    return found
+
+
+def look(bench: Bench, arms: Arms, sources: Sequence[str]) -> Tier0:
+    """Tier 0: closed forms and cheap controls on all folds, and the stage-by-stage curve."""
+    oof = OutOfFold(bench.maps, bench.data.task.outputs)
+    done = tier0(bench, arms.closed, oof)
+    curve = stage_curve(sources, bench.data, bench.features)
+    floor = scores(bench, oof, metric_named("accuracy")).get("random-features", 0.0)
+    return Tier0(done, oof, curve, floor, chosen_source(done, sources))
+
+
+def chosen_source(done: Mapping[str, Sequence[Done]], sources: Sequence[str]) -> str:
+    """The source that the linear arm chose on the first fold's training part: gradient arms start from it."""
+    linear = done.get("linear") or next((d for d in done.values() if d[0].source in sources), None)
+    return linear[0].source or sources[0] if linear else sources[0]
+
+
+def with_steps(work: Work, arms: Arms, tier: Tier0, sources: Mapping[str, Source]) -> Work:
+    """The work with a timed training step of each net that may train."""
+    if work.climbs is not None:
+        return work
+    step = dict(work.step)
+    for learner in bound(arms, tier.source):
+        for name, source in learner.sources.items():
+            phase = next(p for p in learner.plan.phases if isinstance(p, Train))
+            if name not in step:
+                step[name] = time_step(source.net(2), source.card, phase, source.card.input.size)
+    return work.model_copy(update={"step": step})
+
+
+def bound(arms: Arms, source: str) -> tuple[PlanLearner, ...]:
+    """Gradient arms with the one source that each starts from."""
+    return tuple(
+        replace(one, sources={source: one.sources[source]}) if source in one.sources else one for one in arms.gradient
+    )
+
+
+def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: float) -> Work:
+    """The work with its gradient arms, decided once; work that has them stays as it is."""
+    if work.climbs is not None:
+        return work
+    accuracy = metric_named("accuracy")
+    so_far = scores(bench, tier.oof, accuracy)
+    best = max((v for k, v in so_far.items() if k in {a.name for a in arms.closed if a.role == "transfer"}), default=0.0)
+    pruned = {}
+    if optimistic(best) - best < accuracy.margin:
+        why = f"even an optimistic {optimistic(best):.3f} is within the margin of the best so far, {best:.3f}"
+        pruned = {one.name: why for one in arms.gradient if one.role == "transfer"}
+    runners = [one for one in bound(arms, tier.source) if one.name not in pruned]
+    if not any(one.role == "transfer" for one in runners):
+        floor = max((v for k, v in so_far.items() if k in {"majority", "raw", "random-features"}), default=0.0)
+        if optimistic(floor) < best:
+            pruned |= {one.name: f"even an optimistic {optimistic(floor):.3f} is below {best:.3f}" for one in runners}
+            runners = []
+    climbs, out = grant(runners, len(bench.data), work.machine, seconds_left)
+    return work.model_copy(update={"climbs": climbs, "not_climbed": out, "pruned": pruned})
+
+
+def climb(bench: Bench, arms: Arms, tier: Tier0, climbs: Sequence[Climb]) -> tuple[dict[str, PlanLearner], dict[str, Sequence[Done]]]:
+    """Tier 1: the granted gradient arms. Returns their learners with resolved plans, and what each work left."""
+    by_name = {one.name: one for one in bound(arms, tier.source)}
+    learners: dict[str, PlanLearner] = {}
+    done: dict[str, Sequence[Done]] = {}
+    for one in climbs:
+        learners[one.arm], done[one.arm] = tier1(bench, by_name[one.arm], one, tier.oof)
+    return learners, done
+
+
+def conclude(
+    bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, save: Callable[[Work], None]
+) -> Study:
+    """Tier 1, verdict, decision, refits."""
+    with clock.stage("train"):
+        resolved, climbed = climb(bench, arms, tier, work.climbs or ())
+    learners = {one.name: one for one in arms.closed} | resolved
+    roles: dict[str, Role] = {name: one.role for name, one in learners.items()}
+    metric = metric_named(work.asked.metric)
+    train = Examples.of(bench.data)
+    test = None if bench.test is None else Examples.of(bench.test)
+    with clock.stage("evaluate"):
+        evidence = Evidence(bench.data.task.classes, roles, train, tier.oof, test, {})
+        judged = comparison(evidence, metric, work.asked.seed)
+        if judged is None:
+            raise AssertionError("every run has a transfer arm and a control")
+        decision = decide(judged, bench.data.modality.name, work.asked.deliver)
+        work_file.replace_text(bench.ledger.folder / "decision.json", decision.model_dump_json())
+        save(work)
+    with clock.stage("train"):
+        both = {judged.transfer, judged.control}
+        final = [one for one in learners.values() if one.name in both or (test is not None and one.plan.closed_form)]
+        fitted, tested = refits(bench, final, both.__contains__)
+    with clock.stage("evaluate"):
+        evidence = replace(evidence, tested={arm: as_kept(values) for arm, values in tested.items()})
+        found = figures(evidence, decision.delivered, metric, work.asked.seed)
+    done = dict(tier.done) | climbed
+    said = advice(len(bench.data) / bench.data.task.outputs, tier.curve, tier.random_floor, judged.p_gain)
+    return Study(arms, work, done, tier.curve, said, evidence, found, decision, fitted)

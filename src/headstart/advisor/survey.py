@@ -1,0 +1,155 @@
+"""Before the ladder: which sources are affordable, their features, duplicates into groups, the test part, the folds."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.advisor import work as work_file
+from headstart.advisor.arms import RANDOM_FEATURES, SCRATCH, Arms, arms
+from headstart.advisor.budget import affordable_sources
+from headstart.advisor.clock import Clock
+from headstart.advisor.ladder import Bench
+from headstart.advisor.ledger import Ledger
+from headstart.advisor.work import Asked, Work
+from headstart.core.errors import UserError
+from headstart.core.progress import Progress
+from headstart.data.dataset import Dataset
+from headstart.data.inspect import class_warnings, near_duplicates, preconditions
+from headstart.data.split import hold_out
+from headstart.data.store import Store
+from headstart.evaluation.folds import fold_maps
+from headstart.features.extract import extract, time_batches
+from headstart.features.table import FeatureTable
+from headstart.sources.card import Card
+from headstart.sources.load import load
+from headstart.sources.source import Source
+
+LARGE = 1000  # examples from which a test part is split off when none was given (DESIGN 6.1)
+TEST_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be found out, and where unfinished work is kept."""
+
+    data: Dataset
+    asked: Asked
+    strategies: tuple[str, ...]
+    folder: Path
+    any_licence: bool
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything the ladder needs."""
+
+    bench: Bench
+    arms: Arms
+    work: Work
+    sources: Mapping[str, Source]
+    cards: Mapping[str, Card]
+    store: Store
+    how_tested: str
+    warnings: tuple[str, ...]
+    save: Callable[[Work], None]
+
+
+def survey(question: Question, work: Work | None, store: Store, progress: Progress, clock: Clock) -> Survey:
+    """Load sources, extract features once, group duplicates, split, fold."""
+    data, asked = question.data, question.asked
+    with clock.stage("extract"):
+        sources = {name: load(name, any_licence=question.any_licence, progress=progress) for name in asked.sources}
+        work = work or plan_sources(asked, sources, len(data))
+        work_file.write(question.folder, work)
+        sources = {name: sources[name] for name in work.sources}
+        untrained = {name: load(name) for name in (RANDOM_FEATURES, SCRATCH)}
+        raw = data.modality.baseline
+        tapped = [raw, untrained[RANDOM_FEATURES], *sources.values()]
+        features = extract(tapped, data, store, progress)
+    with clock.stage("select"):
+        first = next(iter(sources))
+        data = grouped(data, features, raw.name, first)
+        train, test, how = parts(data, asked.seed)
+        check_trainable(train)
+        maps = fold_maps(train.targets, train.groups, asked.seed)
+    warnings = (*class_warnings(train), *(w for s in sources.values() for w in preconditions(s.card, train)))
+    ledger = Ledger(question.folder)
+    bench = Bench(train, test, maps, features, ledger, progress, asked.seed)
+    competitors = arms(
+        question.strategies, sources=sources, raw=raw, untrained=untrained, classes=data.task.classes,
+        stage=asked.stage, store=store,
+    )  # fmt: skip
+    cards = {name: source.card for name, source in sources.items()}
+    return Survey(
+        bench, competitors, work, sources, cards, store, how, warnings,
+        lambda w: work_file.write(question.folder, w),
+    )  # fmt: skip
+
+
+def plan_sources(asked: Asked, sources: Mapping[str, Source], n: int) -> Work:
+    """Time a few batches of each source and keep those whose features are affordable."""
+    forward = {name: time_batches(source) for name, source in sources.items()}
+    kept, out = affordable_sources(tuple(sources), n, forward, asked.minutes * 60)
+    return Work(asked=asked, sources=kept, left_out=out, forward=forward, step={}, solve=time_solve())
+
+
+def time_solve() -> float:
+    """Seconds of one symmetric eigendecomposition of 1,000 rows."""
+    square = np.random.default_rng(0).normal(size=(1000, 1000))
+    started = time.perf_counter()
+    np.linalg.eigh(square @ square.T)
+    return time.perf_counter() - started
+
+
+def grouped(data: Dataset, features: FeatureTable, raw: str, source: str) -> Dataset:
+    """The data with near-duplicates joined into groups, the user's own groups kept whole."""
+    last = features.stages(source)[-1]
+    thumbnails = features.of(raw, features.stages(raw)[0], data)
+    alike, pairs = near_duplicates(features.of(source, last, data), thumbnails)
+    found = tuple(tuple(data.items[i].name for i in members) for members in pairs)
+    return replace(data, groups=joined(data.groups, alike), duplicates=(*data.duplicates, *found))
+
+
+def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(n,) ids of the finest grouping in which members of a group of either stay together."""
+    parent = np.arange(len(first))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = int(parent[i])
+        return i
+
+    for labels in (first, second):
+        seen: dict[int, int] = {}
+        for i, label in enumerate(labels.tolist()):
+            other = seen.setdefault(label, i)
+            parent[root(i)] = root(other)
+    return np.array([root(i) for i in range(len(first))])
+
+
+def parts(data: Dataset, seed: int) -> tuple[Dataset, Dataset | None, str]:
+    """Training and test part: as given, else split off when there is enough, else none."""
+    if data.parts is not None and "test" in data.parts:
+        is_test = np.array([part == "test" for part in data.parts])
+        crossing = np.isin(data.groups, data.groups[is_test]) & ~is_test  # a near-copy of a test example is a leak
+        return data.take(np.flatnonzero(~is_test & ~crossing)), data.take(np.flatnonzero(is_test)), "given"
+    if len(data) < LARGE:
+        return data, None, "none"
+    held = hold_out(data.targets, data.groups, TEST_SHARE, seed)
+    return data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held)), "split"
+
+
+def check_trainable(train: Dataset) -> None:
+    """Refuse data on which nothing could be both learned and scored."""
+    counts = train.counts()
+    enough = [name for name, count in counts.items() if count >= 2]
+    if len(enough) < 2:
+        raise UserError(
+            "at least two classes with two examples each",
+            ", ".join(f"{name}: {count}" for name, count in counts.items()),
+            "Add examples, or merge classes.",
+        )

@@ -1,0 +1,114 @@
+"""`work.json`: minutes turned into work once. Work is executed, not the clock, so it can be killed, resumed, replayed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headstart.core.errors import UserError
+from headstart.core.protocols import Machine
+
+NAME = "work.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Asked(_Part):
+    """What the user asked for, and of which data. Work of one question does not answer another."""
+
+    fingerprint: str
+    target: str | None
+    sources: tuple[str, ...]
+    strategies: tuple[str, ...]
+    stage: str | None
+    minutes: float
+    metric: str
+    deliver: Literal["auto", "transfer", "control"]
+    seed: int
+
+
+class LeftOut(_Part):
+    """Something that did not fit into the time, with the minutes that it would need."""
+
+    name: str
+    minutes: float
+    why: str
+
+
+class Climb(_Part):
+    """A gradient arm that was granted time: tried for `epochs` on an inner split, then scored on `m` folds."""
+
+    arm: str
+    source: str
+    epochs: int
+    m: int
+    seconds: float
+
+
+class Work(_Part):
+    """All that decides what is computed. With the same seed it gives the same record."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    asked: Asked
+    sources: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    forward: dict[str, float]
+    step: dict[str, float]
+    solve: float
+    climbs: tuple[Climb, ...] | None = Field(default=None, description="null until tier 0 is done")
+    not_climbed: tuple[LeftOut, ...] = ()
+    pruned: dict[str, str] = Field(default_factory=dict)
+    precision: Literal["float32"] = "float32"
+    backend: Literal["eager"] = "eager"
+
+    @property
+    def machine(self) -> Machine:
+        """The timed steps."""
+        return Machine(self.forward, self.step, self.solve)
+
+
+def check_minutes(minutes: float) -> None:
+    """Refuse a budget that is no time at all.
+
+    Raises:
+        UserError: not a positive, finite number.
+    """
+    if not 0 < minutes < float("inf"):
+        raise UserError("a positive number of minutes", str(minutes), "Try --minutes 10.")
+
+
+def read(path: Path) -> Work:
+    """A work file.
+
+    Raises:
+        UserError: it is not there, or it is no work file of this version.
+    """
+    try:
+        return Work.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError("a work.json of a former run", f"{path} ({error.strerror})", "Name the file in its run.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise UserError("a work.json", f"{path}: {where}: {first['msg']}", "Use one that fit has written.") from None
+
+
+def write(folder: Path, work: Work) -> None:
+    """Write aside and rename."""
+    replace_text(folder / NAME, work.model_dump_json(by_alias=True, indent=2))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """A file appears whole or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def replace_json(path: Path, value: Any) -> None:
+    """The same for a JSON value."""
+    replace_text(path, json.dumps(value, indent=2))

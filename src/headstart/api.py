@@ -1,0 +1,226 @@
+"""The public calls. Each only composes stages: read, extract, tier 0, tier 1, verdict, refit, record."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+from headstart import runs
+from headstart.advisor import work as work_file
+from headstart.advisor.account import histories, record
+from headstart.advisor.advise import AdviceResult, options
+from headstart.advisor.arms import strategies as known_strategies
+from headstart.advisor.clock import Clock
+from headstart.advisor.study import Study, conclude, granted, look, with_steps
+from headstart.advisor.survey import Question, Survey, survey
+from headstart.advisor.work import Asked
+from headstart.core.progress import Progress, Silent
+from headstart.core.record import Record, Verdict
+from headstart.data.dataset import Dataset
+from headstart.data.store import Store
+from headstart.evaluation.delivery import Asked as Deliver
+from headstart.metrics.scores import metric as metric_named
+from headstart.modalities.image.read import read as read_images
+from headstart.report.page import write as write_report
+from headstart.runs import Prediction, Saved
+from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its record, and the delivered model ready to predict."""
+
+    record: Record
+    run: Path
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether transfer helped."""
+        return self.record.verdict
+
+    def predict(self, paths: Sequence[str | Path], progress: Progress | None = None) -> list[Prediction]:
+        """Labels and calibrated probabilities for files.
+
+        Raises:
+            UserError: a file cannot be read, or the run's source cannot be had.
+        """
+        return Saved.open(self.run).predict(paths, progress or Silent())
+
+    def save(self, path: str | Path) -> Path:
+        """Copy the run to a new folder.
+
+        Raises:
+            UserError: the folder exists and is not empty.
+        """
+        return runs.copy(self.run, Path(path))
+
+    def __str__(self) -> str:
+        r = self.record
+        score, source = r.score, r.sources[0].name if r.sources else "no source"
+        return (
+            f"{r.strategy} from {source}: {r.metric} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] "
+            f"on {score.n} examples ({score.on})\n{r.verdict.sentence}\n{r.seconds.total:.0f} s, {self.run}"
+        )
+
+
+def read(path: str | Path, *, target: str | None = None, group: str | None = None, test: str | None = None) -> Dataset:
+    """Read and inspect data: a folder a class, {train,test}/class, or a table with a path column.
+
+    Raises:
+        UserError: nothing usable is there.
+    """
+    return read_images(path, target=target, group=group, test=test, store=Store(), progress=Silent())
+
+
+def fit(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    sources: Sequence[str] = (),
+    strategies: Sequence[str] = (),
+    stage: str | None = None,
+    minutes: float = 10.0,
+    metric: str = "accuracy",
+    test: str | None = None,
+    group: str | None = None,
+    deliver: Deliver = "auto",
+    out: str | Path | None = None,
+    seed: int = 0,
+    replay: str | Path | None = None,
+    any_licence: bool = False,
+    thumbnails: bool = True,
+    progress: Progress | None = None,
+) -> Result:
+    """Find out whether, what and how to transfer; do it; show with a control whether it helped.
+
+    Args:
+        path: the data.
+        target: the label column of a table.
+        sources: names to choose from; none means the packaged defaults.
+        strategies: names to choose from; none means all.
+        stage: forces the stage of the closed-form strategies ("last", a name, an index).
+        minutes: of work on this machine.
+        metric: that decides.
+        test: a test set of the same form.
+        group: a column whose equal values never cross a fold.
+        deliver: "auto" decides by the gate; "transfer" and "control" overrule it.
+        out: run folder; an unfinished run there is resumed.
+        seed: of everything random.
+        replay: a `work.json` to repeat.
+        any_licence: also take sources whose licence is not stated or forbids commercial use.
+        thumbnails: put pictures of the worst mistakes into the report.
+        progress: where steps are shown.
+
+    Raises:
+        UserError: whatever the user can mend.
+    """
+    shown, clock, store = progress or Silent(), Clock(), Store()
+    wanted = _checked(sources, strategies, metric, minutes)
+    asked_work = None if replay is None else work_file.read(Path(replay))
+    target_folder = None if out is None else runs.free(Path(out))
+    with clock.stage("read"):
+        data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
+    asked = _asked(data, target, wanted, stage, minutes, metric, deliver, seed)
+    finished = target_folder or store.root / "runs" / _digest(asked)
+    folder, work = runs.begin(finished, asked, asked_work)
+    question = Question(data, asked, strategies=wanted[1], folder=folder, any_licence=any_licence)
+    found = survey(question, work, store, shown, clock)
+    study = _study(found, clock)
+    with clock.stage("evaluate"):
+        written = _record(found, study, clock)
+        runs.finish(folder, finished, written, study, histories(study), found.cards)
+        write_report(finished, thumbnails=runs.thumbnails(finished, data) if thumbnails else None)
+    return Result(written, finished)
+
+
+def advise(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    sources: Sequence[str] = (),
+    strategies: Sequence[str] = (),
+    minutes: float = 1.0,
+    metric: str = "accuracy",
+    test: str | None = None,
+    group: str | None = None,
+    seed: int = 0,
+    any_licence: bool = False,
+    progress: Progress | None = None,
+) -> AdviceResult:
+    """Measure what is cheap to measure, train nothing for keeps: every option with its estimate, minutes and reason."""
+    shown, clock, store = progress or Silent(), Clock(), Store()
+    wanted = _checked(sources, strategies, metric, minutes)
+    with clock.stage("read"):
+        data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
+    asked = _asked(data, target, wanted, None, minutes, metric, "auto", seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        question = Question(data, asked, strategies=wanted[1], folder=Path(scratch), any_licence=any_licence)
+        found = survey(question, None, store, shown, clock)
+        tier = look(found.bench, found.arms, found.work.sources)
+        work = with_steps(found.work, found.arms, tier, found.sources)
+        return options(found.bench, found.arms, work, tier)
+
+
+def load(run: str | Path) -> Result:
+    """Open a finished run.
+
+    Raises:
+        UserError: the folder holds no finished run.
+    """
+    return Result(runs.read_record(Path(run)), Path(run))
+
+
+def _study(found: Survey, clock: Clock) -> Study:
+    with clock.stage("select"):
+        tier = look(found.bench, found.arms, found.work.sources)
+        work = with_steps(found.work, found.arms, tier, found.sources)
+        left = found.work.asked.minutes * 60 - clock.total
+        work = granted(work, found.bench, found.arms, tier, left)
+        found.save(work)
+    return conclude(found.bench, found.arms, work, tier, clock, found.save)
+
+
+def _record(found: Survey, study: Study, clock: Clock) -> Record:
+    counted = {
+        "decoded": found.store.counters["decoded"],
+        "features_computed": found.store.counters["features_computed"],
+        "units_computed": found.bench.ledger.computed,
+        "units_resumed": found.bench.ledger.resumed,
+    }
+    return record(
+        study, data=found.bench.data, test=found.bench.test, how_tested=found.how_tested, cards=found.cards,
+        clock=clock, work_done=counted, warnings=found.warnings,
+    )  # fmt: skip
+
+
+def _checked(
+    sources: Sequence[str], strategies: Sequence[str], metric: str, minutes: float
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and numbers that can be refused before anything is read."""
+    metric_named(metric)
+    work_file.check_minutes(minutes)
+    return tuple(sources) or DEFAULT_IMAGE_SOURCES, known_strategies(strategies)
+
+
+def _asked(
+    data: Dataset,
+    target: str | None,
+    wanted: tuple[tuple[str, ...], tuple[str, ...]],
+    stage: str | None,
+    minutes: float,
+    metric: str,
+    deliver: Deliver,
+    seed: int,
+) -> Asked:
+    return Asked(
+        fingerprint=data.fingerprint, target=target, sources=wanted[0], strategies=wanted[1], stage=stage,
+        minutes=minutes, metric=metric, deliver=deliver, seed=seed,
+    )  # fmt: skip
+
+
+def _digest(asked: Asked) -> str:
+    return hashlib.sha256(asked.model_dump_json().encode()).hexdigest()[:16]
+
+

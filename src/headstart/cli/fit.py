@@ -1,0 +1,102 @@
+"""`headstart fit`: from data to a saved model with a verdict."""
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from headstart.cli import options
+from headstart.cli.output import console, emit_text, interval, plain, table
+from headstart.cli.progress import progress
+from headstart.core.record import Record
+
+Deliver = Annotated[
+    str,
+    typer.Option(
+        "--deliver",
+        metavar="auto|transfer|control",
+        callback=options.one_of("--deliver", "auto", "transfer", "control"),
+        help="Which model to keep.",
+    ),
+]
+Out = Annotated[str | None, typer.Option("--out", metavar="RUN", help="Where the run is kept; runs/<name of DATA> unless said.")]
+Replay = Annotated[
+    str | None, typer.Option("--replay", metavar="work.json", help="Do the work that another run was given.")
+]
+
+
+def fit(
+    data: options.Data,
+    target: options.Target = None,
+    source: options.Sources = None,
+    strategy: options.Strategies = None,
+    stage: options.Stage = None,
+    minutes: options.Minutes = 10,
+    metric: options.Metric = "accuracy",
+    test: options.Test = None,
+    group: options.Group = None,
+    deliver: Deliver = "auto",
+    out: Out = None,
+    seed: options.Seed = 0,
+    replay: Replay = None,
+    licence: options.Licence = None,
+    no_thumbnails: options.NoThumbnails = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn from DATA, with transfer where it helps, and keep the model, the record and the report."""
+    sources, strategies = options.names(source), options.names(strategy)
+    from headstart import api
+
+    result = api.fit(
+        data,
+        target=target,
+        sources=sources,
+        strategies=strategies,
+        stage=stage,
+        minutes=minutes,
+        metric=metric,
+        test=test,
+        group=group,
+        deliver=deliver,
+        out=Path(out) if out is not None else default_out(data),
+        seed=seed,
+        replay=Path(replay) if replay is not None else None,
+        any_licence=licence == "any",
+        thumbnails=not no_thumbnails,
+        progress=progress(quiet),
+    )
+    record = cast("Record", result.record)
+    if json:
+        emit_text(record.to_json())
+    else:
+        _show(record, cast("Path | None", result.run))
+
+
+def default_out(data: str) -> Path:
+    """`runs/<name of the data>`, or the first of `-2`, `-3`, ... that holds no finished run."""
+    at = Path(data).resolve()
+    name = (at.stem if at.is_file() else at.name) or "run"
+    number, out = 1, Path("runs", name)
+    while (out / "record.json").exists():
+        number += 1
+        out = Path("runs", f"{name}-{number}")
+    return out
+
+
+def _show(record: Record, run: Path | None) -> None:
+    rows = [
+        (c.name, c.role, c.source or "-", interval(c.score), f"{c.seconds:.1f}", c.status, c.why)
+        for c in record.candidates
+    ]
+    out = console()
+    columns = ("name", "role", "source", f"{record.metric} [interval]", "seconds", "status", "why")
+    out.print(table(columns, rows, right=columns[3:5]))
+    out.print(plain(record.verdict.sentence), style="bold")
+    score, decision = record.score, record.decision
+    out.print(f"delivered: {plain(decision.delivered)} ({decision.role}; {plain(decision.rule)})")
+    out.print(f"{record.metric}: {interval(score)}, {score.level:.0%} interval, {score.n} examples, {score.on}")
+    for note in (*record.data.warnings, *record.notes):
+        out.print(f"note: {plain(note)}")
+    if run is not None:
+        out.print(f"report: {run / 'report.html'}", soft_wrap=True)

@@ -1,0 +1,73 @@
+"""Options that several commands share, and how their values are read."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from headstart.core.errors import UserError, did_you_mean
+
+
+def one_of(option: str, *known: str) -> Callable[[str | None], str | None]:
+    """A check that lets only the known values through, with did-you-mean for the others."""
+
+    def check(value: str | None) -> str | None:
+        if value is None or value in known:
+            return value
+        raise UserError(f"{option} {'|'.join(known)}", repr(value), did_you_mean(value, known))
+
+    return check
+
+
+def names(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    """`["a,b", "c"]` -> `("a", "b", "c")`; None when nothing was given."""
+    if not values:
+        return None
+    found = tuple(name.strip() for value in values for name in value.split(","))
+    if not all(found):
+        raise UserError("names separated by commas", repr(",".join(values)), "Give at least one name, none empty.")
+    return found
+
+
+def _positive(value: float) -> float:
+    if not (value > 0 and math.isfinite(value)):
+        raise UserError("--minutes above zero", f"{value:g}", "Give the minutes you can spare, such as --minutes 10.")
+    return value
+
+
+def _seed(value: int) -> int:
+    if not 0 <= value < 2**32:
+        raise UserError("--seed from 0 to 4294967295", str(value), "Give a seed in that range, such as --seed 0.")
+    return value
+
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder a class, or a CSV/Parquet/JSONL file.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
+Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="Column of a table that holds the label.")]
+Group = Annotated[
+    str | None, typer.Option("--group", metavar="COL", help="Column whose values never cross a fold (patient, site).")
+]
+Test = Annotated[str | None, typer.Option("--test", metavar="DATA", help="Data that only the final score may see.")]
+Sources = Annotated[
+    list[str] | None, typer.Option("--source", metavar="S,..", help="Sources to try; see `headstart sources list`.")
+]
+Strategies = Annotated[
+    list[str] | None, typer.Option("--strategy", metavar="P,..", help="Strategies to try: linear, lp-ft, finetune, ...")
+]
+Stage = Annotated[str | None, typer.Option("--stage", metavar="last", help="Take features from this stage only.")]
+Minutes = Annotated[float, typer.Option("--minutes", metavar="N", help="Time to spend.", callback=_positive)]
+Metric = Annotated[str, typer.Option("--metric", metavar="M", help="The deciding metric.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds, equal results.", callback=_seed)]
+Licence = Annotated[
+    str | None,
+    typer.Option(
+        "--licence",
+        metavar="any",
+        callback=one_of("--licence", "any"),
+        help="Also sources without a stated licence, or without commercial use.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Keep pictures out of the report.")]

@@ -1,0 +1,1 @@
+"""The vocabulary: problems, plans, records, protocols. Nothing in here loads a framework."""

@@ -1,0 +1,125 @@
+"""A strategy is data: a `Plan` says where learning starts and through which phases it goes.
+
+Plans are values. They print, compare, and round-trip through JSON; the record of a run keeps the *resolved* plan, in
+which every choice left open ("measure it") has become a number.
+"""
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Rule:
+    """How one set of parameters is trained; in a list of rules the first that matches a parameter wins.
+
+    Args:
+        where: "head", "stage:NAME", "stage:-1", "stage:..2" (up to and including), "norm", "param:GLOB" or "*".
+        rate: learning rate relative to `Train.lr`; None freezes: no gradient, and the module in eval mode, so that
+            neither norm statistics nor dropout move. 0 is refused: it would be a frozen layer that still moves.
+    """
+
+    where: str
+    rate: float | None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not self.rate > 0:
+            raise ValueError(f"the rate of rule {self.where!r} must be positive, got {self.rate}; None freezes")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Solve:
+    """A closed-form phase on cached features: exact leave-one-out, no gradient.
+
+    Args:
+        estimator: a name of `headstart.linear.catalog` ("ridge", "kernel-ridge", "prototype", "majority", "own-head").
+        stages: stage names or aliases; ("*",) is every stage, ("..-2",) every stage but the last.
+        select: "best" takes the one (source, stage) with the least leave-one-out error, "concat" all stages of the
+            best source together.
+        penalty: a fixed ridge penalty; None chooses by exact leave-one-out.
+    """
+
+    estimator: str
+    stages: tuple[str, ...] = ("last",)
+    select: Literal["best", "concat"] = "best"
+    penalty: float | None = None
+    phase: Literal["solve"] = "solve"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Train:
+    """A phase of gradient descent.
+
+    Args:
+        rules: ordered; first match wins; a parameter that no rule matches is an error.
+        epochs: passes over the training data; None is chosen on an inner split, then fixed.
+        lr: the rate that `Rule.rate` multiplies; None is chosen on an inner split, then fixed.
+        schedule: "one-cycle" (warm up over `warmup` of the steps, cosine to zero) or "constant".
+        optimiser: "adamw" or "sgd" (momentum 0.9).
+        decay: decoupled weight decay, on weights of two and more dimensions.
+        norm: batch-norm layers of trained parts: "inference" keeps the source's statistics, "train" uses the batch's
+            and moves the running ones.
+        augment: apply the modality's augmentation to training batches.
+        batch: examples in a step.
+        warmup: share of the steps spent warming up.
+        patience: with a validation part, stop after that many epochs without improvement.
+    """
+
+    rules: tuple[Rule, ...]
+    epochs: int | None = None
+    lr: float | None = None
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    decay: float = 0.01
+    norm: Literal["inference", "train"] = "inference"
+    augment: bool = True
+    batch: int = 32
+    warmup: float = 0.2
+    patience: int = 3
+    phase: Literal["train"] = "train"
+
+
+Phase = Annotated[Solve | Train, Field(discriminator="phase")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Plan:
+    """A strategy: where it starts and what it does, in order.
+
+    Args:
+        name: canonical strategy name, or the user's own.
+        start: "weights" of the source, or "random": its architecture only.
+        phases: `Solve` and `Train` phases; a `Solve` before a `Train` initialises the head (LP-FT).
+    """
+
+    name: str
+    start: Literal["weights", "random"] = "weights"
+    phases: tuple[Phase, ...] = ()
+
+    @property
+    def closed_form(self) -> bool:
+        """No gradients are needed: every phase is a `Solve`."""
+        return all(isinstance(phase, Solve) for phase in self.phases)
+
+    def resolve(self, *, epochs: int, lr: float) -> "Plan":
+        """The same plan with the choices that were measured filled in; what was fixed stays."""
+        phases = tuple(
+            replace(p, epochs=p.epochs or epochs, lr=p.lr or lr) if isinstance(p, Train) else p for p in self.phases
+        )
+        return replace(self, phases=phases)
+
+    def to_json(self) -> str:
+        """One line of JSON; `from_json` gives an equal plan back."""
+        return _PLAN.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str) -> "Plan":
+        """Read what `to_json` wrote; unknown keys are refused."""
+        return _PLAN.validate_json(text)
+
+
+_PLAN = TypeAdapter(Plan)

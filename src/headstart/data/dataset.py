@@ -1,0 +1,102 @@
+"""A data set: examples by content key, label codes, groups, and the functions that turn examples into model input."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.core.predictions import Ints
+from headstart.core.problem import Task
+from headstart.core.record import SkippedFile
+
+Part = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One example where it lies.
+
+    Args:
+        name: what a person calls it: the path relative to the data set's root.
+        path: where to read it.
+        key: sha256 of the content; equal content has equal keys, so its features are computed once.
+    """
+
+    name: str
+    path: Path
+    key: str
+
+
+class Modality(Protocol):
+    """The stateless functions of one kind of data, carried by its data sets. What is fitted belongs to a Learner."""
+
+    name: str
+    version: str
+
+    def prepare(self, item: Item, card_input: Any) -> NDArray[np.uint8]:
+        """One example as the array that a source's card asks for (images: (H, W, 3) uint8)."""
+        ...
+
+    def augment(self, batch: Any, seed: int) -> Any:
+        """A prepared batch (a tensor), changed in ways that keep the label; same seed, same change."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples with labels. Immutable; `take` gives a part that shares everything.
+
+    Args:
+        path: where the data was read from, as the user named it.
+        items: the examples.
+        targets: (n,) label codes into `task.classes`; -1 where unknown.
+        groups: (n,) group ids; a group never crosses a fold or the test part.
+        task: the label space.
+        modality: the functions of this kind of data.
+        parts: (n,) "train"/"test" as the data itself says, or None.
+        skipped: files that were left out.
+        warnings: what a reader of the record should know about the data.
+    """
+
+    path: str
+    items: tuple[Item, ...]
+    targets: Ints
+    groups: Ints
+    task: Task
+    modality: Modality
+    parts: tuple[Part, ...] | None = None
+    skipped: tuple[SkippedFile, ...] = ()
+    warnings: tuple[str, ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Content keys in order."""
+        return [item.key for item in self.items]
+
+    def take(self, index: Ints) -> "Dataset":
+        """The examples at these positions, in this order."""
+        at = np.asarray(index, dtype=np.int64)
+        parts = None if self.parts is None else tuple(self.parts[i] for i in at)
+        items = tuple(self.items[i] for i in at)
+        return replace(self, items=items, targets=self.targets[at], groups=self.groups[at], parts=parts)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over contents, labels, parts and class names: equal data, equal fingerprint, wherever it lies."""
+        digest = hashlib.sha256("\0".join(self.task.classes).encode())
+        for i, item in enumerate(self.items):
+            part = "" if self.parts is None else self.parts[i]
+            digest.update(f"{item.key} {self.targets[i]} {part}\n".encode())
+        return digest.hexdigest()
+
+    def counts(self) -> dict[str, int]:
+        """Examples of each class."""
+        return {name: int((self.targets == code).sum()) for code, name in enumerate(self.task.classes)}

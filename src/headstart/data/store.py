@@ -1,0 +1,150 @@
+"""The cache: content-addressed tables of features and pixels, and small notes. Append-only, crash-safe, shared.
+
+A table is a folder of shards: `N.npy` with rows, `N.parquet` with the content keys of those rows. The index of a shard
+is renamed into place after its rows, so a shard either exists as a whole or not at all; several processes may append,
+each to a shard of its own.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+ENVIRONMENT = "HEADSTART_CACHE"
+LIMIT_ENVIRONMENT = "HEADSTART_CACHE_GB"
+LIMIT_GB = 20.0
+
+
+def cache_root() -> Path:
+    """HEADSTART_CACHE, else the platform's user cache folder."""
+    return Path(os.environ.get(ENVIRONMENT) or platformdirs.user_cache_path("headstart"))
+
+
+class Table:
+    """Rows of one shape by content key."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)  # least recently used tables are dropped first
+        self._seen: set[str] = set()
+        self._at: dict[str, tuple[str, int]] = {}
+        self._open: dict[str, NDArray[Any]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look for shards that others have appended."""
+        for index in sorted(self.folder.glob("*.parquet")):
+            if index.stem in self._seen:
+                continue
+            self._seen.add(index.stem)
+            keys = pq.read_table(index, columns=["key"])["key"].to_pylist()
+            self._at.update({key: (index.stem, row) for row, key in enumerate(keys)})
+
+    def missing(self, keys: Iterable[str]) -> list[str]:
+        """Distinct keys that have no row, in order."""
+        return [key for key in dict.fromkeys(keys) if key not in self._at]
+
+    def append(self, keys: Sequence[str], rows: NDArray[Any]) -> None:
+        """Add a shard: (k, ...) rows for k keys."""
+        name = uuid.uuid4().hex
+        aside = self.folder / f".{name}"
+        with aside.open("wb") as file:
+            np.save(file, rows, allow_pickle=False)
+        aside.replace(self.folder / f"{name}.npy")
+        pq.write_table(pa.table({"key": list(keys)}), aside)
+        aside.replace(self.folder / f"{name}.parquet")
+        self._seen.add(name)
+        self._at.update({key: (name, row) for row, key in enumerate(keys)})
+
+    def get(self, keys: Sequence[str]) -> NDArray[Any]:
+        """(k, ...) rows of these keys, in order; a KeyError names the first that is missing."""
+        places = [self._at[key] for key in keys]
+        first = self._shard(places[0][0])
+        out = np.empty((len(places), *first.shape[1:]), dtype=first.dtype)
+        by_shard: dict[str, list[int]] = {}
+        for position, (shard, _) in enumerate(places):
+            by_shard.setdefault(shard, []).append(position)
+        for shard, positions in by_shard.items():
+            out[positions] = self._shard(shard)[[places[p][1] for p in positions]]
+        return out
+
+    def _shard(self, name: str) -> NDArray[Any]:
+        if name not in self._open:
+            self._open[name] = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return self._open[name]
+
+
+class Notes:
+    """Small facts by content key, one JSON file a kind, written whole by rename."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self._facts = {}
+
+    def get(self, key: str) -> Any | None:
+        """The fact, or None."""
+        return self._facts.get(key)
+
+    def put(self, facts: Mapping[str, Any]) -> None:
+        """Add facts, keeping those that others have added meanwhile."""
+        if not facts:
+            return
+        self._facts = {**Notes(self.path)._facts, **self._facts, **facts}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
+        aside.write_text(json.dumps(self._facts), encoding="utf-8")
+        aside.replace(self.path)
+
+
+class Store:
+    """The cache as one run sees it.
+
+    Attributes:
+        counters: what this run decoded, computed and read.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or cache_root()
+        self.counters: Counter[str] = Counter()
+
+    def table(self, kind: str, *what: str) -> Table:
+        """The table of everything that `what` determines."""
+        return Table(self.root / kind / hashlib.sha256("\0".join(what).encode()).hexdigest()[:32])
+
+    def notes(self, kind: str) -> Notes:
+        """Facts of one kind."""
+        return Notes(self.root / "notes" / f"{kind}.json")
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.stat().st_size for file in self.root.rglob("*") if file.is_file())
+
+    def trim(self) -> None:
+        """Drop the least recently used tables until the cache is within its limit."""
+        limit = float(os.environ.get(LIMIT_ENVIRONMENT, LIMIT_GB)) * 1e9
+        tables = [table for kind in ("features", "pixels") for table in (self.root / kind).glob("*")]
+        total = self.size()
+        for table in sorted(tables, key=lambda path: path.stat().st_mtime):
+            if total <= limit:
+                return
+            total -= sum(file.stat().st_size for file in table.iterdir())
+            shutil.rmtree(table, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        shutil.rmtree(self.root, ignore_errors=True)

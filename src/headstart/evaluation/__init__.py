@@ -1,0 +1,1 @@
+"""Folds, intervals, the verdict (a claim) and the delivery (an action)."""

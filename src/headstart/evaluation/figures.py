@@ -1,0 +1,111 @@
+"""Every number of a record that is computed from predictions. `fit` states them; `verify` recomputes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from headstart.core.predictions import Floats
+from headstart.core.record import On
+from headstart.core.protocols import Metric
+from headstart.evaluation.evidence import Evidence
+from headstart.evaluation.verdict import Comparison, compare, paired_gain, score_interval
+from headstart.metrics.calibration import expected_calibration_error, fit_temperature, scale
+from headstart.metrics.intervals import Interval
+from headstart.metrics.scores import METRICS
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What follows from the evidence and from which model was delivered.
+
+    Attributes:
+        score: of the delivered model, on the test if there is one.
+        on, n: where that was measured, on how many examples.
+        scores: every metric, there.
+        arms: arm -> out-of-fold score and the number of examples.
+        tested: arm -> test score.
+        audit: gain on the test, opened once after the decision.
+        temperature: of the delivered model, from out-of-fold predictions.
+        error_before, error_after: calibration error without and with it.
+    """
+
+    comparison: Comparison | None
+    score: Interval
+    on: On
+    n: int
+    scores: Mapping[str, float]
+    arms: Mapping[str, tuple[Interval, int]]
+    tested: Mapping[str, Interval]
+    audit: Interval | None
+    temperature: float
+    error_before: float
+    error_after: float
+
+
+def comparison(evidence: Evidence, metric: Metric, seed: int) -> Comparison | None:
+    """The verdict's comparison; looks at out-of-fold predictions only."""
+    train = evidence.train
+    return compare(evidence.roles, evidence.oof, train.truth, train.groups, metric, seed)
+
+
+def figures(evidence: Evidence, delivered: str, metric: Metric, seed: int) -> Figures:
+    """All figures, given which arm is delivered."""
+    judged = comparison(evidence, metric, seed)
+    index, mean = evidence.oof.mean(delivered)
+    temperature = fit_temperature(mean, evidence.train.truth[index])
+    on, probabilities, truth, groups = _where(evidence, delivered)
+    refits = on == "out-of-fold"
+    scaled = np.stack([scale(table, temperature) for table in probabilities])
+    audit = None
+    if judged and evidence.test and {judged.transfer, judged.control} <= set(evidence.tested):
+        pair = evidence.tested[judged.transfer], evidence.tested[judged.control]
+        audit = paired_gain(*pair, evidence.test.truth, evidence.test.groups, metric, seed)
+    return Figures(
+        comparison=judged,
+        score=score_interval(scaled, truth, groups, metric, seed, refits=refits),
+        on=on,
+        n=len(truth),
+        scores=_every_metric(scaled, truth),
+        arms={arm: _arm(evidence, arm, metric, seed) for arm in evidence.oof.arms()},
+        tested={arm: _tested(evidence, arm, metric, seed) for arm in evidence.tested},
+        audit=audit,
+        temperature=temperature,
+        error_before=expected_calibration_error(probabilities.mean(axis=0), truth),
+        error_after=expected_calibration_error(scaled.mean(axis=0), truth),
+    )
+
+
+def _where(evidence: Evidence, arm: str) -> tuple[Literal["test", "out-of-fold"], Floats, np.ndarray, np.ndarray]:
+    """(R, n, C) predictions of an arm on the test, else on all that it has scored out of fold."""
+    if evidence.test is not None and arm in evidence.tested:
+        return "test", evidence.tested[arm][None], evidence.test.truth, evidence.test.groups
+    tables, index = _scored(evidence, arm)
+    return "out-of-fold", tables, evidence.train.truth[index], evidence.train.groups[index]
+
+
+def _scored(evidence: Evidence, arm: str) -> tuple[Floats, np.ndarray]:
+    scored = evidence.oof.scored(arm)
+    rounds = np.flatnonzero(scored.any(axis=1))
+    index = np.flatnonzero(scored[rounds].all(axis=0))
+    return evidence.oof.of(arm)[rounds][:, index], index
+
+
+def _arm(evidence: Evidence, arm: str, metric: Metric, seed: int) -> tuple[Interval, int]:
+    tables, index = _scored(evidence, arm)
+    train = evidence.train
+    return score_interval(tables, train.truth[index], train.groups[index], metric, seed, refits=True), len(index)
+
+
+def _tested(evidence: Evidence, arm: str, metric: Metric, seed: int) -> Interval:
+    if evidence.test is None:
+        raise ValueError("there is no test part")
+    return score_interval(
+        evidence.tested[arm], evidence.test.truth, evidence.test.groups, metric, seed, refits=False
+    )
+
+
+def _every_metric(tables: Floats, truth: np.ndarray) -> dict[str, float]:
+    values = {name: float(np.mean([score(t, truth) for t in tables])) for name, score in METRICS.items()}
+    return {**values, "calibration_error": expected_calibration_error(tables.mean(axis=0), truth)}

@@ -1,0 +1,181 @@
+"""Did transfer help? The best transfer arm against the strongest control, paired, on examples that both scored.
+
+The claim is made on out-of-fold predictions only. `WIDEN` pays for what a bootstrap of examples cannot see: that
+another training set would have given other models. It was chosen by `benchmarks/intervals.py`, which runs this code on
+simulated small tasks whose truth is known; see benchmarks/results/intervals.json for coverage and false claims.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.core.predictions import Floats, Ints
+from headstart.core.protocols import Metric, Role
+from headstart.evaluation.folds import OutOfFold
+from headstart.metrics.intervals import LEVEL, Interval, group_weights, max_t, percentile, widen
+
+WIDEN = 1.3
+DECIDABLE = 50.0  # times the labels that are there; needing more than that is as good as never
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Arms on one set of examples: observed and bootstrapped scores, oriented so that more is better.
+
+    Attributes:
+        arms: names.
+        index: (k,) positions of the examples.
+        values: (J,) scores.
+        draws: (J, B) bootstrapped scores, resamples shared by all arms.
+    """
+
+    arms: tuple[str, ...]
+    index: NDArray[np.int64]
+    values: Floats
+    draws: Floats
+
+    def position(self, arm: str) -> int:
+        """Where an arm stands."""
+        return self.arms.index(arm)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The gain of the best transfer arm over the strongest control, and all that follows from it."""
+
+    transfer: str
+    control: str
+    gain: Interval
+    of_control: Interval
+    p_gain: float
+    p_harm: float
+    index: NDArray[np.int64]
+    claim: Literal["helped", "hurt", "undecided"]
+    labels_to_decide: int | None
+
+
+def sample(
+    arms: Sequence[str], oof: OutOfFold, truth: Ints, groups: Ints, metric: Metric, seed: int
+) -> Sample:
+    """Score arms on the examples that all of them scored, on the repeats that all of them ran."""
+    both = np.logical_and.reduce([oof.scored(arm) for arm in arms])
+    rounds = np.flatnonzero(both.any(axis=1))
+    index = np.flatnonzero(both[rounds].all(axis=0))
+    weights = group_weights(groups[index], seed)
+    sign = 1.0 if metric.higher_is_better else -1.0
+    values, draws = [], []
+    for arm in arms:
+        tables = oof.of(arm)[rounds][:, index]
+        values.append(sign * np.mean([metric(table, truth[index]) for table in tables]))
+        draws.append(sign * np.mean([metric(table, truth[index], weights) for table in tables], axis=0))
+    return Sample(tuple(arms), index, np.array(values), np.array(draws))
+
+
+def compare(
+    roles: Mapping[str, Role], oof: OutOfFold, truth: Ints, groups: Ints, metric: Metric, seed: int
+) -> Comparison | None:
+    """The comparison that the verdict states; None where there is no arm on one of the sides.
+
+    Arms that scored every example are compared on all; as soon as the best of a side is an arm that scored only some
+    folds (a fine-tuned one), all are compared on those.
+    """
+    arms = [arm for arm in oof.arms() if arm in roles]
+    if not {"transfer", "control"} <= {roles[arm] for arm in arms}:
+        return None
+    full = [arm for arm in arms if oof.scored(arm).all()]
+    common = sample(arms, oof, truth, groups, metric, seed)
+    best = [_best(common, roles, role) for role in ("transfer", "control")]
+    if all(arm in full for arm in best):
+        common = sample(full, oof, truth, groups, metric, seed)
+        best = [_best(common, roles, role) for role in ("transfer", "control")]
+    return _judge(common, roles, best[0], best[1], metric)
+
+
+def _best(scores: Sample, roles: Mapping[str, Role], role: Role) -> str:
+    mine = [i for i, arm in enumerate(scores.arms) if roles[arm] == role]
+    return scores.arms[max(mine, key=lambda i: scores.values[i])]
+
+
+def _judge(scores: Sample, roles: Mapping[str, Role], transfer: str, control: str, metric: Metric) -> Comparison:
+    rivals = [i for i, arm in enumerate(scores.arms) if roles[arm] == "transfer"]
+    base = scores.position(control)
+    values = scores.values[rivals] - scores.values[base]
+    raw = scores.draws[rivals] - scores.draws[base]
+    draws = np.array([widen(d, v, WIDEN) for d, v in zip(raw, values, strict=True)])
+    pick = rivals.index(scores.position(transfer))
+    gain = max_t(draws, values, pick)
+    sign = 1.0 if metric.higher_is_better else -1.0
+    own = percentile(widen(scores.draws[base], float(scores.values[base]), WIDEN), float(scores.values[base]))
+    return Comparison(
+        transfer=transfer,
+        control=control,
+        gain=gain,
+        of_control=oriented(own, sign),
+        p_gain=float((draws[pick] > 0).mean()),
+        p_harm=float((draws[pick] < -metric.margin).mean()),
+        index=scores.index,
+        claim=claim(gain),
+        labels_to_decide=labels_to_decide(gain, len(scores.index)),
+    )
+
+
+def claim(gain: Interval) -> Literal["helped", "hurt", "undecided"]:
+    """`helped` iff the whole interval is above zero, `hurt` iff it is below."""
+    if gain.low > 0:
+        return "helped"
+    return "hurt" if gain.high < 0 else "undecided"
+
+
+def oriented(interval: Interval, sign: float) -> Interval:
+    """An interval of "more is better" values in the metric's own direction."""
+    if sign > 0:
+        return interval
+    return Interval(-interval.value, -interval.high, -interval.low)
+
+
+def labels_to_decide(gain: Interval, n: int) -> int | None:
+    """About how many labels more would take zero out of the interval, were the gain to stay; None when hopeless.
+
+    Intervals shrink with the square root of n, so n (reach / gain)^2 labels are needed, reach being the distance from
+    the value to the end of the interval on zero's side.
+    """
+    if claim(gain) != "undecided" or gain.value == 0:
+        return None
+    reach = gain.value - gain.low if gain.value > 0 else gain.high - gain.value
+    needed = n * (reach / abs(gain.value)) ** 2
+    return int(np.ceil(needed - n)) if needed < DECIDABLE * n else None
+
+
+def score_interval(
+    probabilities: Floats, truth: Ints, groups: Ints, metric: Metric, seed: int, *, refits: bool
+) -> Interval:
+    """A score with its interval.
+
+    Args:
+        probabilities: (n, C), or (R, n, C) of R repeats, which are averaged.
+        truth: (n,) label codes.
+        groups: (n,) pieces of evidence.
+        metric: what is scored.
+        seed: of the bootstrap.
+        refits: several models made these predictions (out-of-fold), so the interval is widened for training variance;
+            on a test part one fixed model is scored and the bootstrap is right as it is.
+    """
+    tables = probabilities[None] if probabilities.ndim == 2 else probabilities
+    weights = group_weights(groups, seed)
+    value = float(np.mean([metric(table, truth) for table in tables]))
+    draws = np.mean([metric(table, truth, weights) for table in tables], axis=0)
+    return percentile(widen(draws, value, WIDEN) if refits else draws, value, LEVEL)
+
+
+def paired_gain(
+    transfer: Floats, control: Floats, truth: Ints, groups: Ints, metric: Metric, seed: int
+) -> Interval:
+    """The gain of one fixed model over another on the same test examples, both (n, C)."""
+    weights = group_weights(groups, seed)
+    sign = 1.0 if metric.higher_is_better else -1.0
+    value = sign * float(metric(transfer, truth) - metric(control, truth))
+    draws = sign * (metric(transfer, truth, weights) - metric(control, truth, weights))
+    return percentile(draws, value, LEVEL)

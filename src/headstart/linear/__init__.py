@@ -1,0 +1,1 @@
+"""Closed forms on cached features: exact, deterministic, milliseconds."""

@@ -1,0 +1,14 @@
+"""The closed-form estimators by name."""
+
+from headstart.core.registry import Registry
+
+ESTIMATORS = Registry(
+    kind="closed-form estimator",
+    builtin={
+        "ridge": "headstart.linear.heads:Ridge",
+        "kernel-ridge": "headstart.linear.heads:KernelRidge",
+        "prototype": "headstart.linear.heads:Prototype",
+        "majority": "headstart.linear.heads:Majority",
+    },
+    group="headstart.estimators",
+)

@@ -1,0 +1,303 @@
+"""Closed-form classifiers: fit on blocks of features, judged by their own leave-one-out, at rest as plain arrays.
+
+Each class is an estimator and, once `fit` has returned a new one, its fitted self. A block is the (n, D) matrix of one
+stage; several blocks are put side by side with equal total variance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.core.predictions import Floats, Ints
+from headstart.core.protocols import State
+from headstart.linear.ridge import (
+    PENALTIES,
+    Path,
+    Standardised,
+    one_hot,
+    solve_features,
+    solve_gram,
+    standardise,
+)
+from headstart.metrics.calibration import fit_temperature, softmax
+
+BANDWIDTHS = (0.125, 0.25, 0.5, 1.0)  # of the median squared distance; the linear kernel competes with them
+
+
+class FittedHead(Protocol):
+    """A fitted closed form."""
+
+    loo: Floats  # (n, C) leave-one-out probabilities of the examples that it was fitted on
+    error: float  # mean squared leave-one-out error of the scores: smooth, comparable between feature sets
+
+    def predict(self, blocks: Sequence[Floats]) -> Floats:
+        """(n, C) probabilities."""
+        ...
+
+    def state(self) -> State:
+        """Arrays and facts that `restore` takes."""
+        ...
+
+
+class Head(Protocol):
+    """A closed-form estimator."""
+
+    @classmethod
+    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> FittedHead:
+        """Fit on blocks of (n, D) features and (n,) label codes."""
+        ...
+
+    @classmethod
+    def restore(cls, state: State) -> FittedHead:
+        """The inverse of `state`."""
+        ...
+
+
+_NONE: NDArray[np.float64] = np.empty((0, 0))
+
+
+def _sharpness(loo: Floats, targets: Ints) -> tuple[float, Floats]:
+    """How strongly scores are to be read, and the leave-one-out probabilities that follow.
+
+    One-hot regression scores say which class, not how surely; one number fitted to leave-one-out scores does.
+    """
+    sharpness = 1.0 / fit_temperature(softmax(loo), targets)
+    return sharpness, softmax(loo * sharpness)
+
+
+def _penalties(penalty: float | None) -> Floats:
+    return PENALTIES if penalty is None else np.array([penalty])
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Linear ridge on standardised features; the penalty by exact leave-one-out.
+
+    Attributes:
+        weight: (D, C) on raw features of all blocks side by side.
+        bias: (C,).
+        sharpness: multiplies scores into logits.
+    """
+
+    weight: Floats
+    bias: Floats
+    sharpness: float
+    loo: Floats
+    error: float
+
+    @classmethod
+    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "Ridge":
+        """Fit; see `Head`."""
+        scalers = [standardise(block, share=1.0 / len(blocks)) for block in blocks]
+        features = np.hstack([scale(block) for scale, block in zip(scalers, blocks, strict=True)])
+        wanted = one_hot(targets, classes)
+        path = solve_features(features, wanted, _penalties(penalty))
+        errors = path.errors(wanted)
+        best = int(errors.argmin())
+        coefficients = path.coefficients(best)
+        inner = features.T @ coefficients if path.dual else coefficients
+        weight = inner / np.concatenate([s.scale for s in scalers])[:, None]
+        bias = path.offset - np.concatenate([s.mean for s in scalers]) @ weight
+        sharpness, loo = _sharpness(path.loo[best], targets)
+        return cls(weight, bias, sharpness, loo, float(errors[best]))
+
+    def logits(self) -> tuple[Floats, Floats]:
+        """(D, C) weight and (C,) bias of the same classifier as a linear layer with a softmax."""
+        return self.weight * self.sharpness, self.bias * self.sharpness
+
+    def predict(self, blocks: Sequence[Floats]) -> Floats:
+        """(n, C) probabilities."""
+        weight, bias = self.logits()
+        return softmax(np.hstack([b.astype(np.float64) for b in blocks]) @ weight + bias)
+
+    def state(self) -> State:
+        """Weight and bias."""
+        return State({"weight": self.weight, "bias": self.bias}, {"sharpness": self.sharpness, "error": self.error})
+
+    @classmethod
+    def restore(cls, state: State) -> "Ridge":
+        """The inverse of `state`."""
+        arrays, meta = state.arrays, state.meta
+        return cls(arrays["weight"], arrays["bias"], meta["sharpness"], _NONE, meta["error"])
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """A doubly centred kernel: linear (bandwidth None) or Gaussian."""
+
+    anchors: NDArray[np.float64]
+    bandwidth: float | None
+    column_mean: NDArray[np.float64]
+    mean: float
+
+    def __call__(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        raw = _raw_kernel(rows, self.anchors, self.bandwidth)
+        return raw - raw.mean(axis=1, keepdims=True) - self.column_mean + self.mean
+
+
+def _raw_kernel(
+    rows: NDArray[np.float64], anchors: NDArray[np.float64], bandwidth: float | None
+) -> NDArray[np.float64]:
+    inner = rows @ anchors.T
+    if bandwidth is None:
+        return inner
+    distances = (rows**2).sum(axis=1)[:, None] + (anchors**2).sum(axis=1) - 2 * inner
+    return np.exp(-np.maximum(distances, 0.0) / bandwidth)
+
+
+def _kernels(anchors: NDArray[np.float64]) -> list[_Kernel]:
+    squared = (anchors**2).sum(axis=1)
+    distances = squared[:, None] + squared - 2 * (anchors @ anchors.T)
+    median = float(np.median(distances[np.triu_indices(len(anchors), 1)]))
+    out: list[_Kernel] = []
+    for bandwidth in (None, *(share * max(median, 1e-12) for share in BANDWIDTHS)):
+        raw = _raw_kernel(anchors, anchors, bandwidth)
+        out.append(_Kernel(anchors, bandwidth, raw.mean(axis=0), float(raw.mean())))
+    return out
+
+
+@dataclass(frozen=True)
+class KernelRidge:
+    """Ridge in a linear or Gaussian kernel space; kernel, bandwidth and penalty by exact leave-one-out.
+
+    It keeps its training features: meant for raw inputs of a few hundred to a few thousand examples.
+    """
+
+    kernel: _Kernel
+    scaler: Standardised
+    dual: Floats
+    offset: Floats
+    sharpness: float
+    loo: Floats
+    error: float
+
+    @classmethod
+    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "KernelRidge":
+        """Fit; see `Head`."""
+        features = np.hstack(blocks).astype(np.float64)
+        spread = float(np.sqrt(features.var(axis=0).sum())) or 1.0
+        scaler = Standardised(features.mean(axis=0), np.full(features.shape[1], spread))
+        anchors, wanted = scaler(features), one_hot(targets, classes)
+        best: tuple[float, _Kernel, Path, int] | None = None
+        for kernel in _kernels(anchors):
+            path = solve_gram(kernel(anchors), wanted, _penalties(penalty))
+            errors = path.errors(wanted)
+            at = int(errors.argmin())
+            if best is None or errors[at] < best[0]:
+                best = (float(errors[at]), kernel, path, at)
+        assert best is not None  # there is always the linear kernel
+        error, kernel, path, at = best
+        sharpness, loo = _sharpness(path.loo[at], targets)
+        return cls(kernel, scaler, path.coefficients(at), path.offset, sharpness, loo, error)
+
+    def predict(self, blocks: Sequence[Floats]) -> Floats:
+        """(n, C) probabilities."""
+        scores = self.kernel(self.scaler(np.hstack(blocks))) @ self.dual + self.offset
+        return softmax(scores * self.sharpness)
+
+    def state(self) -> State:
+        """Training features (float32), dual coefficients and the kernel's numbers."""
+        arrays = {
+            "anchors": self.kernel.anchors.astype(np.float32),
+            "column_mean": self.kernel.column_mean,
+            "mean": self.scaler.mean,
+            "scale": self.scaler.scale,
+            "dual": self.dual,
+            "offset": self.offset,
+        }
+        meta = {"sharpness": self.sharpness, "error": self.error, "bandwidth": self.kernel.bandwidth}
+        return State(arrays, {**meta, "kernel_mean": self.kernel.mean})
+
+    @classmethod
+    def restore(cls, state: State) -> "KernelRidge":
+        """The inverse of `state`."""
+        a, meta = state.arrays, state.meta
+        anchors = a["anchors"].astype(np.float64)
+        kernel = _Kernel(anchors, meta["bandwidth"], a["column_mean"].astype(np.float64), meta["kernel_mean"])
+        scaler = Standardised(a["mean"], a["scale"])
+        return cls(kernel, scaler, a["dual"], a["offset"], meta["sharpness"], _NONE, meta["error"])
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """Nearest class mean after centring and L2 normalisation (CL2N; Wang et al. 2019, SimpleShot)."""
+
+    mean: Floats
+    prototypes: Floats
+    sharpness: float
+    loo: Floats
+    error: float
+
+    @classmethod
+    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "Prototype":  # noqa: ARG003
+        """Fit; see `Head`. There is no penalty."""
+        mean = np.hstack(blocks).astype(np.float64).mean(axis=0)
+        rows, wanted = _unit(np.hstack(blocks) - mean), one_hot(targets, classes)
+        sums, counts = wanted.T @ rows, wanted.sum(axis=0)
+        prototypes = sums / np.maximum(counts, 1)[:, None]
+        scores = -_squared(rows, prototypes)
+        mine = targets  # the own class's mean without the example itself: exact leave-one-out
+        without = (sums[mine] - rows) / np.maximum(counts[mine] - 1, 1)[:, None]
+        scores[np.arange(len(rows)), mine] = -((rows - without) ** 2).sum(axis=1)
+        sharpness, loo = _sharpness(scores, targets)
+        return cls(mean, prototypes, sharpness, loo, float(((loo - wanted) ** 2).mean()))
+
+    def predict(self, blocks: Sequence[Floats]) -> Floats:
+        """(n, C) probabilities."""
+        return softmax(-_squared(_unit(np.hstack(blocks) - self.mean), self.prototypes) * self.sharpness)
+
+    def state(self) -> State:
+        """Mean and prototypes."""
+        return State(
+            {"mean": self.mean, "prototypes": self.prototypes}, {"sharpness": self.sharpness, "error": self.error}
+        )
+
+    @classmethod
+    def restore(cls, state: State) -> "Prototype":
+        """The inverse of `state`."""
+        return cls(
+            state.arrays["mean"], state.arrays["prototypes"], state.meta["sharpness"], _NONE, state.meta["error"]
+        )
+
+
+def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _squared(rows: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (rows**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1) - 2 * rows @ centres.T
+
+
+@dataclass(frozen=True)
+class Majority:
+    """The class shares, whatever the input: what anything must beat."""
+
+    shares: Floats
+    loo: Floats
+    error: float
+
+    @classmethod
+    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "Majority":  # noqa: ARG003
+        """Fit; features are not looked at."""
+        wanted = one_hot(targets, classes)
+        shares = (wanted.sum(axis=0) + 1) / (len(targets) + classes)
+        loo = (wanted.sum(axis=0) - wanted + 1) / (len(targets) - 1 + classes)
+        return cls(shares, loo, float(((loo - wanted) ** 2).mean()))
+
+    def predict(self, blocks: Sequence[Floats]) -> Floats:
+        """(n, C) the same row for every example."""
+        return np.tile(self.shares, (len(blocks[0]), 1))
+
+    def state(self) -> State:
+        """The shares."""
+        return State({"shares": self.shares}, {"error": self.error})
+
+    @classmethod
+    def restore(cls, state: State) -> "Majority":
+        """The inverse of `state`."""
+        return cls(state.arrays["shares"], _NONE, state.meta["error"])
+
+

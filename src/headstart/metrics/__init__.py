@@ -1,0 +1,1 @@
+"""Scores with a margin, intervals, and calibration."""

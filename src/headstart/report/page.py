@@ -1,0 +1,112 @@
+"""`report.html`: everything a run found out on one self-contained page, the verdict first."""
+
+import base64
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from headstart.core.record import Record
+from headstart.report import charts, run, tables, words
+
+_HERE = Path(__file__).parent
+_CURVES = 4  # arms whose training curves are drawn
+_SHOWN = 12  # mistakes, the surest first
+
+
+def write(run_: Path, *, thumbnails: Mapping[str, bytes] | None = None) -> Path:
+    """Write `report.html` into a run's folder, from its record, history and predictions.
+
+    Args:
+        run_: the folder of a finished run.
+        thumbnails: JPEG or PNG bytes by example name, for (some of) the names that `mistakes` gives; without them the
+            page shows names only.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: there is no finished run in that folder.
+    """
+    html = _environment().get_template("page.html.j2").render(_context(run_, thumbnails or {}))
+    page, aside = run_ / "report.html", run_ / ".report.html.part"
+    aside.write_text(html, encoding="utf-8", errors="replace")
+    os.replace(aside, page)
+    return page
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"seconds": words.seconds, "percent": words.percent}
+    return environment
+
+
+def _context(run_: Path, thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
+    record = run.record(run_)
+    found = run.outputs(run_, record)
+    arms = tables.ranked(record)
+    delivered = next((c for c in arms if c.name == record.decision.delivered), None)
+    plan = delivered.plan if delivered is not None else None
+    return {
+        "style": Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of ours
+        "record": record,
+        "title": Path(record.data.path).name or record.data.path,
+        "metric": words.name(record.metric),
+        "value": partial(words.value, record.metric),
+        "between": partial(words.between, record.metric),
+        "change": partial(words.change, record.metric),
+        "gain_between": partial(words.gain_between, record.metric),
+        "candidates": arms,
+        "candidates_chart": charts.candidates(arms, record.decision.delivered, words.name(record.metric)),
+        "stages_chart": charts.stages(record.stage_curve) if record.stage_curve else None,
+        "trainings": _trainings(run_, record),
+        "answers": _answers(found, record),
+        "mistakes": [(m, _picture(thumbnails.get(m.name))) for m in run.worst(found, _SHOWN)],
+        "plan": tables.plan_rows(plan) if plan is not None else None,
+        "times": tables.times(record),
+        "commands": tables.commands(record, run_),
+    }
+
+
+def _trainings(run_: Path, record: Record) -> list[tuple[str, Markup]]:
+    epochs = run.history(run_)
+    arms = list(dict.fromkeys(e["arm"] for e in epochs))
+    arms.sort(key=lambda arm: arm != record.decision.delivered)
+    return [(arm, charts.training(arm, [e for e in epochs if e["arm"] == arm])) for arm in arms[:_CURVES]]
+
+
+def _answers(found: run.Outputs | None, record: Record) -> dict[str, Any] | None:
+    """What the delivered model's answers show: the confusion matrix, classes, pairs, calibration."""
+    if found is None:
+        return None
+    matrix, classes, weights = tables.counts(found), found.classes, found.weights()
+    shown = tables.hardest(matrix, charts.MATRIX_CLASSES)
+    right = found.probabilities.argmax(axis=1) == found.truth
+    curves = [("as learned", found.probabilities), ("as delivered", found.scaled())]
+    return {
+        "on": found.on,
+        "n": len(set(found.names)),
+        "shown": len(shown),
+        "classes": len(classes),
+        "matrix": charts.confusion(matrix[shown][:, shown], [classes[i] for i in shown]),
+        "per_class": tables.per_class(matrix, classes, record.data.n_per_class),
+        "confused": tables.confused(matrix, classes) if len(classes) > 2 else [],
+        "calibration": charts.calibration([(label, p.max(axis=1), right, weights) for label, p in curves]),
+    }
+
+
+def _picture(image: bytes | None) -> str | None:
+    if image is None:
+        return None
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"

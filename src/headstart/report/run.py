@@ -1,0 +1,136 @@
+"""A run as the report reads it: its record, its training curves, and the predictions of the model it delivered."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from headstart.core.errors import UserError
+from headstart.core.predictions import Floats, Ints
+from headstart.core.record import On, Record
+from headstart.metrics.calibration import scale
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the delivered model said about examples it had not learned from.
+
+    Args:
+        on: "test" when it has test rows, else "out-of-fold".
+        classes: the label names, in the order of the codes.
+        names: (r,) example of each row; with repeated folds an example has several rows.
+        truth: (r,) label codes.
+        probabilities: (r, C), before the temperature.
+        temperature: what the delivered model divides its logits by.
+    """
+
+    on: On
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    truth: Ints
+    probabilities: Floats
+    temperature: float
+
+    def scaled(self) -> Floats:
+        """(r, C) probabilities as the delivered model states them."""
+        return scale(self.probabilities, self.temperature)
+
+    def weights(self) -> Floats:
+        """(r,) weights with which every example counts once, however often it was predicted."""
+        _, inverse, counts = np.unique(np.asarray(self.names), return_inverse=True, return_counts=True)
+        return 1.0 / counts[inverse]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An example that the delivered model got wrong.
+
+    Args:
+        name: the example.
+        truth: its label.
+        said: the label that the model gave it.
+        probability: how sure the model was of that, calibrated.
+    """
+
+    name: str
+    truth: str
+    said: str
+    probability: float
+
+
+def record(run: Path) -> Record:
+    """The record of a run.
+
+    Raises:
+        UserError: there is no finished run in that folder.
+    """
+    path = run / "record.json"
+    if not path.is_file():
+        raise UserError("the folder of a finished run", f"{run}, which holds no record.json", "Run headstart fit first.")
+    return Record.from_json(path.read_text(encoding="utf-8"))
+
+
+def history(run: Path) -> list[dict[str, Any]]:
+    """The epochs that were trained, in order; empty when only closed forms ran."""
+    path = run / "history.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def outputs(run: Path, about: Record) -> Outputs | None:
+    """Predictions of the delivered model, on the test when it was predicted, else out-of-fold; None if none are kept."""
+    path = run / "predictions.parquet"
+    if not path.is_file():
+        return None
+    rows = pq.read_table(path, filters=pc.field("arm") == about.decision.delivered)
+    on: On = "test" if "test" in rows["on"].unique().to_pylist() else "out-of-fold"
+    rows = rows.filter(pc.equal(rows["on"], on))
+    if rows.num_rows == 0:
+        return None
+    classes = _classes(rows, about)
+    codes = {name: code for code, name in enumerate(classes)}
+    flat = rows["probabilities"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Outputs(
+        on=on,
+        classes=classes,
+        names=tuple(rows["example"].to_pylist()),
+        truth=np.array([codes[name] for name in rows["truth"].to_pylist()], dtype=np.int64),
+        probabilities=flat.reshape(rows.num_rows, len(classes)).astype(float),
+        temperature=about.calibration.temperature,
+    )
+
+
+def _classes(rows: pa.Table, about: Record) -> tuple[str, ...]:
+    stored = (rows.schema.metadata or {}).get(b"classes")
+    return tuple(json.loads(stored)) if stored else about.tasks[0].classes
+
+
+def worst(found: Outputs | None, n: int) -> tuple[Mistake, ...]:
+    """The n mistakes the model was surest of, the surest first."""
+    if found is None:
+        return ()
+    names, first, inverse = np.unique(np.asarray(found.names), return_index=True, return_inverse=True)
+    scaled = found.scaled()
+    mean = np.zeros((len(names), scaled.shape[1]))
+    np.add.at(mean, inverse, scaled * found.weights()[:, None])
+    said, truth = mean.argmax(axis=1), found.truth[first]
+    wrong = np.flatnonzero(said != truth)
+    order = wrong[np.argsort(-mean[wrong, said[wrong]], kind="stable")][:n]
+    label: Sequence[str] = found.classes
+    return tuple(Mistake(str(names[i]), label[truth[i]], label[said[i]], float(mean[i, said[i]])) for i in order)
+
+
+def mistakes(run: Path, n: int = 12) -> tuple[str, ...]:
+    """Names of the examples whose thumbnails the report shows: the mistakes the delivered model was surest of.
+
+    Raises:
+        UserError: there is no finished run in that folder.
+    """
+    return tuple(m.name for m in worst(outputs(run, record(run)), n))

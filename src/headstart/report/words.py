@@ -1,0 +1,68 @@
+"""How numbers are written on the page."""
+
+from headstart.core.record import Audit, Gain, Score
+
+_SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
+
+
+def value(metric: str, number: float) -> str:
+    """A score: `87.6 %` for shares, three decimals for the rest.
+
+    >>> value("accuracy", 0.876), value("log_loss", 0.41)
+    ('87.6 %', '0.410')
+    """
+    return f"{100 * number:.1f} %" if metric in _SHARES else f"{number:.3f}"
+
+
+def between(metric: str, score: Score | None) -> str:
+    """The interval of a score: `86.1 - 89.0 %`, with an en dash."""
+    if score is None:
+        return ""
+    if metric in _SHARES:
+        return f"{100 * score.low:.1f} \N{EN DASH} {100 * score.high:.1f} %"
+    return f"{score.low:.3f} \N{EN DASH} {score.high:.3f}"
+
+
+def change(metric: str, number: float) -> str:
+    """A difference of scores with its sign: `+3.1 points` for shares.
+
+    >>> change("accuracy", 0.031), change("log_loss", 0.031)
+    ('+3.1 points', '+0.031')
+    """
+    return f"{100 * number:+.1f} points" if metric in _SHARES else f"{number:+.3f}"
+
+
+def gain_between(metric: str, gain: Gain | Audit) -> str:
+    """The interval of a gain, `+1.2 to +4.9`."""
+    by, digits = (100, 1) if metric in _SHARES else (1, 3)
+    return f"{by * gain.low:+.{digits}f} to {by * gain.high:+.{digits}f}"
+
+
+def percent(number: float) -> str:
+    """A probability or share in whole percent; never 0 or 100 unless it is.
+
+    >>> percent(0.9), percent(0.9999), percent(0.0001), percent(1.0)
+    ('90 %', 'over 99 %', 'under 1 %', '100 %')
+    """
+    if 0.99 < number < 1:
+        return "over 99 %"
+    return "under 1 %" if 0 < number < 0.01 else f"{100 * number:.0f} %"
+
+
+def seconds(number: float) -> str:
+    """A duration that fits its size.
+
+    >>> seconds(0.04), seconds(7.31), seconds(75), seconds(4000)
+    ('0.04 s', '7.3 s', '1 min 15 s', '1 h 07 min')
+    """
+    if number < 60:
+        return f"{number:.2f} s" if number < 1 else f"{number:.1f} s"
+    whole = round(number)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def name(metric: str) -> str:
+    """A metric's name for people."""
+    return metric.replace("_", " ")

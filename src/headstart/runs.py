@@ -1,0 +1,208 @@
+"""A run on disk: begun aside, renamed when whole, opened to predict. Paths inside are relative; nothing is pickled."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
+
+from headstart.advisor import work as work_file
+from headstart.advisor.study import Study
+from headstart.advisor.work import Asked, Work
+from headstart.core.errors import UserError
+from headstart.core.problem import Task
+from headstart.core.progress import Progress
+from headstart.core.protocols import State
+from headstart.core.record import Record
+from headstart.data.dataset import Dataset
+from headstart.data.store import Store
+from headstart.evaluation import evidence as kept
+from headstart.features.extract import extract
+from headstart.features.table import FeatureTable
+from headstart.metrics.calibration import scale
+from headstart.modalities.image.read import read_files
+from headstart.modalities.image.thumbnail import thumbnail
+from headstart.report.inputs import mistakes
+from headstart.sources.card import Card
+from headstart.sources.load import architecture, load
+from headstart.training.plan_learner import FittedAny, FittedNet, FittedSolve
+
+RECORD = "record.json"
+CANNOT_TELL = 12  # pictures in the report
+
+
+def free(out: Path) -> Path:
+    """A folder that a run may become.
+
+    Raises:
+        UserError: something else is there.
+    """
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError("a new or empty folder for the run", str(out), "Name another with --out, or remove this one.")
+    return out
+
+
+def begin(finished: Path, asked: Asked, replay: Work | None) -> tuple[Path, Work | None]:
+    """The folder where unfinished work is kept beside the run, and the work decided there so far.
+
+    Unfinished work of the same question is resumed; of another question it is dropped.
+
+    Raises:
+        UserError: the work to replay was decided for other data.
+    """
+    if replay is not None and replay.asked.fingerprint != asked.fingerprint:
+        raise UserError("a work.json of the same data", "one of other data", "Replay it on the data that it came from.")
+    folder = finished.with_name(f".{finished.name}.unfinished")
+    there = folder / work_file.NAME
+    if there.exists():
+        found = work_file.read(there)
+        same = found == replay if replay is not None else found.asked == asked
+        if same:
+            return folder, found
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder, replay
+
+
+def finish(
+    folder: Path,
+    finished: Path,
+    record: Record,
+    study: Study,
+    history: Sequence[Mapping[str, object]],
+    cards: Mapping[str, Card],
+) -> None:
+    """Write everything aside, then let the run appear at once."""
+    aside = folder / "run"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    (aside / RECORD).write_text(record.to_json(), encoding="utf-8")
+    work_file.write(aside, study.work)
+    kept.write(aside / kept.NAME, study.evidence)
+    lines = "".join(json.dumps(row) + "\n" for row in history)
+    (aside / "history.jsonl").write_text(lines, encoding="utf-8")
+    _write_model(aside, study, record, cards)
+    if finished.exists():
+        shutil.rmtree(finished)
+    finished.parent.mkdir(parents=True, exist_ok=True)
+    aside.replace(finished)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str, Card]) -> None:
+    fitted = study.fitted[study.decision.delivered]
+    state = fitted.state()
+    card = cards.get(fitted.source) or (fitted.origin.card if isinstance(fitted, FittedNet) else None)
+    save_file({k: np.ascontiguousarray(v) for k, v in state.arrays.items()}, folder / "model.safetensors")
+    task = {"name": record.tasks[0].name, "kind": record.tasks[0].kind, "classes": list(record.tasks[0].classes)}
+    temperature = record.calibration.temperature
+    facts = {"schema": 1, "modality": record.data.modality, "task": task, "temperature": temperature, **state.meta}
+    work_file.replace_json(folder / "model.json", facts)
+    (folder / "card.json").write_text("null" if card is None else card.model_dump_json(indent=2), encoding="utf-8")
+
+
+def read_record(run: Path) -> Record:
+    """The record of a finished run.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    try:
+        return Record.from_json((run / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise UserError(
+            "a finished run", f"{run} ({str(error).splitlines()[0]})", "Name a run folder that fit has written."
+        ) from None
+
+
+def copy(run: Path, to: Path) -> Path:
+    """Copy a run to a new folder, which appears whole."""
+    free(to)
+    aside = to.with_name(f".{to.name}.{os.getpid()}")
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(run, aside)
+    if to.exists():
+        to.rmdir()
+    aside.replace(to)
+    return to
+
+
+def thumbnails(run: Path, data: Dataset) -> dict[str, bytes]:
+    """Small pictures of the run's most confident mistakes, by example name."""
+    wanted = set(mistakes(run, CANNOT_TELL))
+    return {item.name: thumbnail(item) for item in data.items if item.name in wanted}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the delivered model says of one file."""
+
+    file: str
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A delivered model opened from its run."""
+
+    fitted: FittedAny
+    task: Task
+    temperature: float
+    source: Any
+    store: Store
+
+    @staticmethod
+    def open(run: Path) -> "Saved":
+        """Load a run's model; its frozen source is loaded by name and must have the hash that the run was made with."""
+        read_record(run)
+        store = Store()
+        meta = json.loads((run / "model.json").read_text(encoding="utf-8"))
+        arrays = load_file(run / "model.safetensors")
+        task = Task(meta["task"]["name"], meta["task"]["kind"], tuple(meta["task"]["classes"]))
+        state = State(arrays, meta)
+        if meta["kind"] == "net":
+            card = Card.model_validate_json((run / "card.json").read_text(encoding="utf-8"))
+            origin = architecture(card)
+            return Saved(FittedNet.restore(state, origin, store), task, meta["temperature"], None, store)
+        return Saved(FittedSolve.restore(state), task, meta["temperature"], _tapped(run, meta["source"]), store)
+
+    def predict(self, paths: Sequence[str | Path], progress: Progress) -> list[Prediction]:
+        """One prediction a file, in order."""
+        data = read_files(paths, self.task)
+        features = FeatureTable({}, self.store)
+        if self.source is not None:
+            features = extract([self.source], data, self.store, progress)
+        probabilities = scale(self.fitted.predict(data, features).probabilities, self.temperature)
+        return [
+            Prediction(
+                file=item.name,
+                label=self.task.classes[int(row.argmax())],
+                probability=float(row.max()),
+                probabilities={name: float(p) for name, p in zip(self.task.classes, row, strict=True)},
+            )
+            for item, row in zip(data.items, probabilities, strict=True)
+        ]
+
+
+def _tapped(run: Path, name: str) -> Any:
+    """What the frozen head reads: the raw input, or a source that is still what it was."""
+    if name == "raw":
+        from headstart.modalities.image.baselines import RAW
+
+        return RAW
+    source = load(name, any_licence=True)
+    text = (run / "card.json").read_text(encoding="utf-8")
+    recorded = None if text == "null" else Card.model_validate_json(text).sha256
+    if recorded is not None and source.card.sha256 != recorded:
+        raise UserError(
+            f"{name} with sha256 {recorded}", str(source.card.sha256), "The source has changed; fit again."
+        )
+    return source

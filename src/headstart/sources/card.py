@@ -1,0 +1,98 @@
+"""The card of a source: everything about a pre-trained net but the net. Loads no framework."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Availability = Literal["cached", "packaged", "hub", "local", "made"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageInput(_Part):
+    """The exact preprocessing that the weights were trained with. It travels with the weights.
+
+    Attributes:
+        size: side of the square input in pixels.
+        crop: share of the resized image that the centre crop keeps.
+        interpolation: resampling filter.
+        mean: per channel, of values scaled to 0..1.
+        std: per channel, of values scaled to 0..1.
+    """
+
+    size: int
+    crop: float = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    colour: Literal["RGB", "BGR"] = "RGB"
+
+
+class Licence(_Part):
+    """What may be done with the weights. Automatic selection takes only what is stated and permits commercial use."""
+
+    name: str | None
+    commercial: bool
+
+
+class TrainedOn(_Part):
+    """What the weights were trained on, and how much of it."""
+
+    name: str
+    n: int
+    kind: str
+
+
+class Stage(_Part):
+    """A named point between input and output where features may be taken, and the parameters that lead to it.
+
+    Attributes:
+        name: as in `Rule("stage:NAME")`.
+        tap: the module whose output is pooled.
+        dim: features after pooling.
+        parameters: names of the parameters since the previous stage; all stages together hold every parameter of the
+            trunk exactly once.
+    """
+
+    name: str
+    tap: str
+    dim: int
+    parameters: tuple[str, ...]
+
+
+class Card(_Part):
+    """A pre-trained net, described.
+
+    Attributes:
+        name: provider:name.
+        architecture: timm's name of the architecture.
+        sha256: of the weight file; None when nothing was loaded from a file (random) or before it was fetched.
+        head: name of the module that is the source's own classifier, in `parameters` of no stage.
+        head_classes: the class names that the source's own head predicts, in order; empty when there are none.
+        norms: names of the normalisation modules.
+        benchmark: published score of the source on its own task (ImageNet top-1), the static baseline.
+    """
+
+    name: str
+    architecture: str
+    input: ImageInput
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    head: str
+    head_classes: tuple[str, ...] = ()
+    norms: tuple[str, ...] = ()
+    sha256: str | None = None
+    licence: Licence
+    trained_on: TrainedOn | None
+    benchmark: float | None = None
+    parameters: int
+
+    def stage_names(self) -> tuple[str, ...]:
+        """From input to output."""
+        return tuple(stage.name for stage in self.stages)
+
+    @property
+    def features(self) -> int:
+        """Dimension of the last stage: what a head gets."""
+        return self.stages[-1].dim

@@ -1,0 +1,32 @@
+"""`random:ARCH[@SIZE][#SEED]`: the architecture only. The control of every pre-trained source."""
+
+import re
+
+import torch
+
+from headstart.core.errors import UserError
+from headstart.sources.card import Licence
+from headstart.sources.providers.timm import build, describe
+from headstart.sources.source import Source
+
+NAME = re.compile(r"(?P<architecture>[^@#]+)(@(?P<size>\d+))?(#(?P<seed>\d+))?")
+FREE = Licence(name="none needed", commercial=True)
+
+
+def load(name: str, *, offline: bool = False) -> Source:  # noqa: ARG001 - nothing is fetched
+    """An untrained net of timm; `@` sets the side of its input in pixels, `#` the seed of its weights.
+
+    Raises:
+        UserError: a name of another form, an unknown architecture, or a size that it does not take.
+    """
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise UserError("random:ARCH, random:ARCH@SIZE or random:ARCH@SIZE#SEED", f"random:{name}", "See timm's names.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(match["seed"] or 0))
+        model = build(match["architecture"])
+    size = int(match["size"]) if match["size"] else None
+    card = describe(
+        model, name=f"random:{name}", architecture=match["architecture"], licence=FREE, trained_on=None, size=size
+    )
+    return Source(card, model)

@@ -1,0 +1,42 @@
+"""Every strategy by its canonical name. A new one is a file and a line here."""
+
+from collections.abc import Callable
+
+from headstart.core.plan import Plan
+from headstart.core.registry import Registry
+
+STRATEGIES = Registry(
+    kind="strategy",
+    builtin={
+        "zero-shot": "headstart.strategies.inductive.zero_shot:zero_shot",
+        "linear": "headstart.strategies.inductive.linear:linear",
+        "prototype": "headstart.strategies.inductive.prototype:prototype",
+        "earlier": "headstart.strategies.inductive.earlier:earlier",
+        "all-stages": "headstart.strategies.inductive.all_stages:all_stages",
+        "lp-ft": "headstart.strategies.inductive.lp_ft:lp_ft",
+        "finetune": "headstart.strategies.inductive.finetune:finetune",
+    },
+    group="headstart.strategies",
+)
+
+CONTROLS = Registry(
+    kind="control",
+    builtin={
+        "majority": "headstart.strategies.controls:majority",
+        "raw": "headstart.strategies.controls:raw",
+        "random-features": "headstart.strategies.controls:random_features",
+        "scratch": "headstart.strategies.controls:scratch",
+    },
+    group="headstart.controls",
+)
+
+
+def plan(name: str) -> Plan:
+    """The plan of a strategy or a control.
+
+    Raises:
+        UserError: the name is unknown; near names are offered.
+    """
+    registry = CONTROLS if name in CONTROLS.builtin else STRATEGIES
+    make: Callable[[], Plan] = registry.load(name)
+    return make()

@@ -1,0 +1,23 @@
+"""The controls: what can be had without transfer. Fair opponents, each the simplest good thing of its kind."""
+
+from headstart.core.plan import Plan, Rule, Solve, Train
+
+
+def majority() -> Plan:
+    """The class shares, whatever the input."""
+    return Plan("majority", start="random", phases=(Solve("majority"),))
+
+
+def raw() -> Plan:
+    """Linear or Gaussian kernel ridge on the raw input; kernel, bandwidth and penalty by leave-one-out."""
+    return Plan("raw", start="random", phases=(Solve("kernel-ridge"),))
+
+
+def random_features() -> Plan:
+    """Ridge on all stages of an untrained net: what the architecture alone gives."""
+    return Plan("random-features", start="random", phases=(Solve("ridge", stages=("*",), select="concat"),))
+
+
+def scratch() -> Plan:
+    """A net trained from random weights, batch-norm in training mode."""
+    return Plan("scratch", start="random", phases=(Train(rules=(Rule("*", 1.0),), lr=3e-3, norm="train"),))

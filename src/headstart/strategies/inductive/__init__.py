@@ -1,0 +1,1 @@
+"""Inductive transfer: the target has labels."""

@@ -1,0 +1,1 @@
+"""Gradient descent and closed forms: the phases of a plan, carried out."""

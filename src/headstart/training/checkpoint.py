@@ -1,0 +1,118 @@
+"""Unfinished training on disk: tensors as safetensors, the rest as JSON. Killed at any moment, the last epoch stands.
+
+`checkpoint.json` is written last and names the tensor files that belong to it; files it does not name are leftovers.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+_INDEX = "checkpoint.json"
+_OPTIMISER = "optimiser:"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint as it was found.
+
+    Args:
+        history: one JSON object an epoch.
+        last: tensors after the last epoch: of the net by name, of the optimiser as `optimiser:INDEX:NAME`.
+        best: the same after the best epoch, or None when the last is the best.
+    """
+
+    history: list[dict[str, Any]]
+    last: dict[str, Tensor]
+    best: dict[str, Tensor] | None
+
+
+class Checkpoints:
+    """The checkpoints of one phase in one folder.
+
+    Args:
+        folder: made when it does not exist; nothing else may lie in it.
+        identity: hash of all that determines the training. A checkpoint of other work is ignored and overwritten.
+    """
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self.folder, self.identity = folder, identity
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def load(self) -> Saved | None:
+        """The last complete checkpoint of this work, or None."""
+        index = self._index()
+        if index is None:
+            return None
+        last = load_file(self.folder / index["last"])
+        best = None if index["best"] == index["last"] else load_file(self.folder / index["best"])
+        return Saved(index["history"], last, best)
+
+    def save(self, tensors: Mapping[str, Tensor], history: Sequence[Mapping[str, Any]], best_epoch: int) -> None:
+        """Keep the state after the last epoch of the history, and the file of the best epoch, which is an earlier one
+        or this one. Epochs count from 1.
+        """
+        last = f"epoch-{len(history):04d}.safetensors"
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        aside = self.folder / f"{last}.part"
+        save_file(plain, aside)
+        _settle(aside, self.folder / last)
+        best = f"epoch-{best_epoch:04d}.safetensors"
+        index = {"identity": self.identity, "last": last, "best": best, "history": list(history)}
+        aside = self.folder / f"{_INDEX}.part"
+        aside.write_text(json.dumps(index), encoding="utf-8")
+        _settle(aside, self.folder / _INDEX)
+        for path in self.folder.glob("epoch-*"):
+            if path.name not in (last, best):
+                path.unlink(missing_ok=True)
+
+    def _index(self) -> dict[str, Any] | None:
+        try:
+            index = json.loads((self.folder / _INDEX).read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return index if index.get("identity") == self.identity else None
+
+
+def _settle(aside: Path, path: Path) -> None:
+    """Make the bytes durable, then give them their name."""
+    with aside.open("rb+") as file:
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state, flat."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{_OPTIMISER}{at}:{name}": value
+        for at, entry in state.items()
+        for name, value in entry.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore(tensors: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
+    """Copy saved tensors of the net over the targets, which keep their memory format."""
+    with torch.no_grad():
+        for name, target in targets.items():
+            target.copy_(tensors[name])
+
+
+def restore_optimiser(tensors: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> None:
+    """Put saved state back into an optimiser that was built the same way."""
+    members = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for key, value in tensors.items():
+        if key.startswith(_OPTIMISER):
+            at, name = key.removeprefix(_OPTIMISER).split(":")
+            parameter = members[int(at)]
+            if value.shape == parameter.shape:
+                # In the parameter's memory format: another order of elements could round differently in the next step.
+                value = torch.empty_like(parameter).copy_(value)
+            optimiser.state[parameter][name] = value

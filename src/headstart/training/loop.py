@@ -1,0 +1,302 @@
+"""The one training loop. Any `Train` phase goes through it; what differs is in the rules, not in the code.
+
+Everything random derives from (seed, epoch, step), so training that was killed and resumed ends bit for bit where it
+would have ended.
+"""
+
+import copy
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from pydantic import RootModel
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.core.errors import UserError
+from headstart.core.plan import Train
+from headstart.core.predictions import Floats, Ints
+from headstart.core.progress import Step
+from headstart.data.dataset import Dataset
+from headstart.sources.card import Card
+from headstart.training import checkpoint, devices, groups, schedule, stopping
+
+_T = TypeVar("_T")
+_PREDICT_BATCH = 64
+
+
+class Pixels(Protocol):
+    """Prepared input by content key."""
+
+    def batch(self, keys: Sequence[str]) -> Tensor:
+        """(b, H, W, 3) uint8."""
+        ...
+
+
+class Diverged(UserError):
+    """The loss is no longer a number."""
+
+    def __init__(self, epoch: int, lr: float) -> None:
+        super().__init__("a finite training loss", f"none in epoch {epoch}", f"Use a lower rate than {lr:g}.")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history.
+
+    Args:
+        epoch: from 1.
+        lr: rate of the epoch's last step, for rules of rate 1.
+        train_loss: mean cross-entropy of the (augmented) training examples during the epoch, in nats.
+        train_accuracy: likewise.
+        validation_loss: after the epoch; None without validation part.
+        validation_accuracy: likewise.
+        seconds: wall clock, validation included.
+    """
+
+    epoch: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a phase went through.
+
+    Args:
+        history: one entry an epoch.
+        best_epoch: the epoch, from 1, whose weights the net now has: least validation loss, or the last.
+        overfitted: the validation loss ended clearly above its best while the training loss went on falling.
+    """
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    overfitted: bool
+
+
+def train(
+    net: nn.Module,
+    card: Card,
+    phase: Train,
+    view: Dataset,
+    *,
+    pixels: Pixels,
+    seed: int,
+    validation: Dataset | None = None,
+    workspace: Path | None = None,
+    step: Step | None = None,
+) -> Trained:
+    """Train the net in place, as the phase says; it is left in eval mode, with the weights of the best epoch.
+
+    Args:
+        net: (n, H, W, 3) uint8 -> (n, C) logits; its parts are called `trunk` and `head`.
+        card: of the net's source.
+        phase: with `epochs` and `lr` filled in.
+        view: the examples to learn from.
+        pixels: where the prepared examples of both parts are.
+        seed: of order, augmentation and dropout.
+        validation: stops early on its loss; the best epoch is kept.
+        workspace: folder for checkpoints. Unfinished work found there is resumed, bit for bit.
+        step: told of every example that was trained on (epochs x n in all).
+
+    Raises:
+        UserError: the rules do not fit the net, the phase is not resolved, or the loss is not finite.
+        FrozenMoved: a frozen weight or buffer changed in at least one bit.
+    """
+    work = _Work(net, card, phase, view, pixels, seed, step)
+    before = groups.digests(groups.fixed_tensors(net, work.rates, work.still))
+    saves = None if workspace is None else checkpoint.Checkpoints(workspace, work.identity(validation))
+    history, best = _resume(work, saves)
+    while len(history) < work.epochs and not stopping.should_stop(_validation_losses(history), phase.patience):
+        history.append(_epoch(work, len(history) + 1, validation))
+        at = _best_epoch(history)
+        if at == len(history) and validation is not None:
+            best = {name: tensor.detach().clone() for name, tensor in work.moving().items()}
+        if saves is not None:
+            state = {**work.moving(), **checkpoint.optimiser_tensors(work.optimiser)}
+            saves.save(state, [asdict(entry) for entry in history], at)
+    groups.assert_unmoved(before, groups.digests(groups.fixed_tensors(net, work.rates, work.still)))
+    if best is not None:
+        checkpoint.restore(best, work.moving())
+    net.eval()
+    bit = stopping.overfitted([entry.train_loss for entry in history], _validation_losses(history))
+    return Trained(tuple(history), _best_epoch(history), bit)
+
+
+def predict(net: nn.Module, view: Dataset, pixels: Pixels, step: Step | None = None) -> Floats:
+    """(n, C) float64 logits; the net is left in eval mode."""
+    device = devices.of(net)
+    net.eval()
+    keys = view.keys
+    parts = [keys[at : at + _PREDICT_BATCH] for at in range(0, len(keys), _PREDICT_BATCH)]
+    out: list[Floats] = []
+    with torch.inference_mode():
+        for batch in _ahead(pixels.batch(part) for part in parts):
+            out.append(net(batch.to(device)).double().cpu().numpy())
+            if step is not None:
+                step.advance(len(batch))
+    return np.concatenate(out)
+
+
+def time_step(net: nn.Module, card: Card, phase: Train, size: int, batch: int) -> float:
+    """Seconds per example of a training step: one step to warm up, two timed, on noise, on a copy of the net."""
+    trial = copy.deepcopy(net)
+    device = devices.place(trial)
+    rates = groups.resolve(card, trial, phase.rules)
+    groups.apply(trial, rates, groups.still_modules(card, trial, rates, phase.norm))
+    optimiser = groups.optimiser(trial, rates, phase, phase.lr or 1e-4)
+    noise = np.random.default_rng(0)
+    pixels = torch.from_numpy(noise.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)).to(device)
+    targets = torch.zeros(batch, dtype=torch.int64, device=device)
+    seconds: list[float] = []
+    with torch.random.fork_rng():
+        for _ in range(3):
+            start = time.perf_counter()
+            _descend(trial, optimiser, pixels, targets)
+            seconds.append(time.perf_counter() - start)
+    return min(seconds[1:]) / batch
+
+
+class _Work:
+    """A phase made concrete for one net and one training part."""
+
+    def __init__(
+        self, net: nn.Module, card: Card, phase: Train, view: Dataset, pixels: Pixels, seed: int, step: Step | None
+    ) -> None:
+        if phase.epochs is None or phase.lr is None:
+            raise UserError("a resolved phase", "one without epochs or lr", "Fill them in with Plan.resolve.")
+        if len(view) == 0 or int(np.min(view.targets)) < 0:
+            raise UserError("labelled training examples", "none, or some without label", "Leave those out.")
+        self.net, self.phase, self.view, self.pixels, self.seed, self.step = net, phase, view, pixels, seed, step
+        self.epochs, self.lr = phase.epochs, phase.lr
+        self.device = devices.place(net)
+        self.rates = groups.resolve(card, net, phase.rules)
+        self.still = groups.still_modules(card, net, self.rates, phase.norm)
+        groups.apply(net, self.rates, self.still)
+        self.optimiser = groups.optimiser(net, self.rates, phase, phase.lr)
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch."""
+        return -(-len(self.view) // self.phase.batch)
+
+    def moving(self) -> dict[str, Tensor]:
+        """The tensors that training changes."""
+        return groups.moving_tensors(self.net, self.rates, self.still)
+
+    def identity(self, validation: Dataset | None) -> str:
+        """Hash of all that determines the outcome, the weights at the start included."""
+        every = {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
+        views = [self.view] if validation is None else [self.view, validation]
+        said = {
+            "phase": RootModel[Train](self.phase).model_dump(mode="json"),
+            "seed": self.seed,
+            "examples": [[list(part.keys), [int(code) for code in part.targets]] for part in views],
+            "start": groups.digests(every),
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, int]]:
+        """Prepared (pixels, targets, seed) of each step. Sizes differ by at most one: no tiny last batch."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.view))
+        keys, targets = self.view.keys, np.asarray(self.view.targets, dtype=np.int64)
+        for at, part in enumerate(np.array_split(order, self.steps)):
+            chance = int(np.random.SeedSequence([self.seed, epoch, at]).generate_state(1)[0])
+            pixels = self.pixels.batch([keys[i] for i in part])
+            if self.phase.augment:
+                pixels = self.view.modality.augment(pixels, chance)
+            yield pixels, torch.from_numpy(targets[part]), chance
+
+    def at_rate(self, step: int) -> float:
+        """Set the rates of that step of the whole phase; returns the one of relative rate 1."""
+        share = schedule.share(self.phase.schedule, step, self.steps * self.epochs, self.phase.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * share
+        return self.lr * share
+
+
+def _resume(work: _Work, saves: checkpoint.Checkpoints | None) -> tuple[list[Epoch], dict[str, Tensor] | None]:
+    """History and best weights so far; the net and the optimiser go where they were."""
+    saved = None if saves is None else saves.load()
+    if saved is None:
+        return [], None
+    checkpoint.restore(saved.last, work.moving())
+    checkpoint.restore_optimiser(saved.last, work.optimiser)
+    history = [Epoch(**entry) for entry in saved.history]
+    if work.step is not None:
+        work.step.advance(len(history) * len(work.view))
+    best = saved.best or saved.last
+    return history, {name: best[name].to(work.device) for name in work.moving()}
+
+
+def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
+    start = time.perf_counter()
+    groups.apply(work.net, work.rates, work.still)
+    loss_sum, right, lr = 0.0, 0, work.lr
+    with torch.random.fork_rng():
+        for at, (pixels, targets, chance) in enumerate(_ahead(work.batches(epoch))):
+            lr = work.at_rate((epoch - 1) * work.steps + at)
+            torch.manual_seed(chance)
+            loss, hits = _descend(work.net, work.optimiser, pixels.to(work.device), targets.to(work.device))
+            loss_sum, right = loss_sum + loss * len(targets), right + hits
+            if work.step is not None:
+                work.step.advance(len(targets))
+    n = len(work.view)
+    if not np.isfinite(loss_sum):
+        raise Diverged(epoch, work.lr)
+    measured = (None, None) if validation is None else _measure(predict(work.net, validation, work.pixels), validation)
+    if work.step is not None:
+        work.step.note(f"epoch {epoch}/{work.epochs}, loss {loss_sum / n:.3f}")
+    return Epoch(epoch, lr, loss_sum / n, right / n, *measured, time.perf_counter() - start)
+
+
+def _descend(
+    net: nn.Module, optimiser: torch.optim.Optimizer, pixels: Tensor, targets: Tensor
+) -> tuple[float, int]:
+    """One step; mean loss before it, and how many examples were right."""
+    optimiser.zero_grad(set_to_none=True)
+    logits: Tensor = net(pixels)
+    loss = functional.cross_entropy(logits, targets)
+    loss.backward()
+    optimiser.step()
+    return loss.item(), int((logits.argmax(1) == targets).sum())
+
+
+def _measure(logits: Floats, view: Dataset) -> tuple[float, float]:
+    targets: Ints = np.asarray(view.targets, dtype=np.int64)
+    loss = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets)).item()
+    return loss, float(np.mean(logits.argmax(1) == targets))
+
+
+def _validation_losses(history: Sequence[Epoch]) -> list[float]:
+    return [entry.validation_loss for entry in history if entry.validation_loss is not None]
+
+
+def _best_epoch(history: Sequence[Epoch]) -> int:
+    losses = _validation_losses(history)
+    return stopping.best(losses) + 1 if losses else len(history)
+
+
+def _ahead(items: Iterable[_T]) -> Iterator[_T]:
+    """The same items, each prepared in a thread while the one before it is used; at most one waits."""
+    end = object()
+    source = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, source, end)
+        while True:
+            item = coming.result()
+            if item is end:
+                return
+            coming = pool.submit(next, source, end)
+            yield item  # pyright: ignore[reportReturnType]

@@ -1,0 +1,245 @@
+"""The learner that executes a Plan: closed forms on cached features, then, if the plan says so, gradient descent.
+
+A transfer arm and a control are the same thing here; a plan that starts from "random" weights is given random sources.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from headstart.core.errors import UserError
+from headstart.core.plan import Plan, Solve, Train
+from headstart.core.predictions import Floats, Predictions
+from headstart.core.progress import Silent, Step
+from headstart.core.protocols import Features, Machine, Role, State
+from headstart.data.dataset import Dataset
+from headstart.data.split import hold_out
+from headstart.data.store import Store
+from headstart.features.pixels import Pixels
+from headstart.linear.catalog import ESTIMATORS
+from headstart.linear.heads import FittedHead, Ridge
+from headstart.metrics.calibration import softmax
+from headstart.sources.source import Source, StagedNet
+from headstart.training.loop import Epoch, predict, train
+from headstart.training.solve import Solved, class_rows, solve
+
+INNER = 0.2  # share of the training part that rate and epochs are chosen on
+EPOCHS = 8  # tried at most, where the budget allows
+
+
+@dataclass(frozen=True)
+class FittedSolve:
+    """A closed form on frozen features."""
+
+    solved: Solved
+    resolved: Plan
+
+    @property
+    def source(self) -> str:
+        """The source whose features it reads."""
+        return self.solved.source
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that it reads."""
+        return self.solved.stages
+
+    def predict(self, view: Dataset, features: Features) -> Predictions:
+        """Probabilities from cached features."""
+        return Predictions(self.solved.predict(view, features))
+
+    def state(self) -> State:
+        """The head's arrays; the frozen net is named, not copied."""
+        head = self.solved.head.state()
+        phase = next(p for p in self.resolved.phases if isinstance(p, Solve))
+        estimator = "ridge" if phase.estimator == "own-head" else phase.estimator
+        facts = {"source": self.source, "stages": list(self.stages), "plan": self.resolved.to_json()}
+        return State(head.arrays, {"kind": "solve", "estimator": estimator, "head": dict(head.meta), **facts})
+
+    @staticmethod
+    def restore(state: State) -> "FittedSolve":
+        """The inverse of `state`."""
+        meta = state.meta
+        head: FittedHead = ESTIMATORS.load(meta["estimator"]).restore(State(state.arrays, meta["head"]))
+        return FittedSolve(Solved(head, meta["source"], tuple(meta["stages"])), Plan.from_json(meta["plan"]))
+
+
+@dataclass(frozen=True)
+class FittedNet:
+    """A trained net. Its head reads the last stage."""
+
+    net: StagedNet
+    origin: Source
+    store: Store
+    resolved: Plan
+    history: tuple[Epoch, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The source that it started from."""
+        return self.origin.card.name
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stage under the head."""
+        return (self.origin.card.stage_names()[-1],)
+
+    def predict(self, view: Dataset, features: Features) -> Predictions:  # noqa: ARG002 - reads pixels, not features
+        """Probabilities from prepared pixels."""
+        pixels = Pixels(view, self.origin.card.input, self.store)
+        return Predictions(softmax(predict(self.net, view, pixels)))
+
+    def state(self) -> State:
+        """All weights and buffers."""
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in self.net.state_dict().items()}
+        facts = {"kind": "net", "source": self.source, "outputs": self.net.head.out_features}
+        return State(arrays, {**facts, "plan": self.resolved.to_json()})
+
+    @staticmethod
+    def restore(state: State, origin: Source, store: Store) -> "FittedNet":
+        """The inverse of `state`; `origin` gives the architecture and the preprocessing."""
+        net = origin.net(state.meta["outputs"])
+        net.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in state.arrays.items()}, strict=True)
+        return FittedNet(net.eval(), origin, store, Plan.from_json(state.meta["plan"]))
+
+
+@dataclass(frozen=True)
+class PlanLearner:
+    """A plan and the sources it may choose from.
+
+    Args:
+        name: unique in a run.
+        role: transfer or control.
+        plan: what to do.
+        sources: what to start from; anything with cached features serves a closed form, a `Source` is needed to train.
+        store: where prepared pixels are kept.
+        epochs: how many epochs may be tried when the plan leaves the number open.
+    """
+
+    name: str
+    role: Role
+    plan: Plan
+    sources: Mapping[str, Any]
+    store: Store
+    epochs: int = EPOCHS
+    step: Step | None = field(default=None, compare=False)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Sources whose cached features are read: none for a plan without a closed-form phase."""
+        return tuple(self.sources) if any(isinstance(p, Solve) for p in self.plan.phases) else ()
+
+    def cost(self, n: int, machine: Machine) -> float:
+        """Seconds to fit on n examples: a decomposition for every source, then epochs of steps."""
+        solves = sum(len(self.sources) for p in self.plan.phases if isinstance(p, Solve))
+        seconds = solves * machine.solve * (n / 1000) ** 3
+        for phase in self.plan.phases:
+            if isinstance(phase, Train):
+                seconds += max(machine.step[name] for name in self.sources) * n * (phase.epochs or self.epochs)
+        return seconds
+
+    def fit(self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None) -> "FittedAny":
+        """Execute the plan on the view; choices that the plan leaves open are made inside the view."""
+        if not self.plan.closed_form and any(isinstance(p, Train) and p.epochs is None for p in self.plan.phases):
+            resolved, _ = self.resolve(view, seed=seed, features=features, workspace=workspace)
+            return resolved.fit(view, seed=seed, features=features, workspace=workspace)
+        solved = self._solve(view, features)
+        if self.plan.closed_form:
+            if solved is None:
+                raise UserError("a plan with at least one phase", repr(self.plan.name), "Add a Solve or Train phase.")
+            return FittedSolve(solved, self._chosen(solved))
+        return self._train(view, solved, seed=seed, workspace=workspace, validation=None)
+
+    def resolve(
+        self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None
+    ) -> tuple["PlanLearner", FittedNet]:
+        """Choose epochs by early stopping on an inner split of the view, then fix them.
+
+        Returns:
+            The learner with the resolved plan, and the net of the inner run with its train and validation curves.
+        """
+        held = hold_out(view.targets, view.groups, INNER, seed)
+        inner, validation = view.take(np.flatnonzero(~held)), view.take(np.flatnonzero(held))
+        trial = replace(self, plan=self.plan.resolve(epochs=self.epochs, lr=1e-3))
+        fitted = trial._train(inner, trial._solve(inner, features), seed=seed, workspace=workspace, validation=validation)
+        epochs = max(1, fitted.history[-1].epoch if not fitted.history else _best(fitted.history))
+        plan = self.plan.resolve(epochs=epochs, lr=1e-3)
+        return replace(self, plan=plan), fitted
+
+    def restore(self, state: State) -> "FittedAny":
+        """What `Fitted.state` described."""
+        if state.meta["kind"] == "solve":
+            return FittedSolve.restore(state)
+        return FittedNet.restore(state, cast(Source, self.sources[state.meta["source"]]), self.store)
+
+    def _solve(self, view: Dataset, features: Features) -> Solved | None:
+        phase = next((p for p in self.plan.phases if isinstance(p, Solve)), None)
+        if phase is None:
+            return None
+        if phase.estimator == "own-head":
+            return self._own_head(view)
+        return solve(phase, tuple(self.sources), view, features)
+
+    def _own_head(self, view: Dataset) -> Solved:
+        for name, source in self.sources.items():
+            rows = class_rows(source.card.head_classes, view.task.classes)
+            head = source.own_head()
+            if rows is not None and head is not None:
+                weight, bias = head
+                nothing: Floats = np.empty((0, 0))
+                own = Ridge(weight[list(rows)].T, bias[list(rows)], 1.0, nothing, 0.0)
+                return Solved(own, name, (source.card.stage_names()[-1],))
+        raise UserError("a source whose own classes are the target's by name", "none", "Leave zero-shot out.")
+
+    def _chosen(self, solved: Solved) -> Plan:
+        phases = tuple(replace(p, stages=solved.stages) if isinstance(p, Solve) else p for p in self.plan.phases)
+        return replace(self.plan, phases=phases)
+
+    def _train(
+        self, view: Dataset, solved: Solved | None, *, seed: int, workspace: Path | None, validation: Dataset | None
+    ) -> FittedNet:
+        origin = cast(Source, self.sources[solved.source if solved else next(iter(self.sources))])
+        net = origin.net(view.task.outputs, seed=seed)
+        if solved is not None:
+            copy_head(net, solved)
+        pixels = Pixels(view, origin.card.input, self.store)
+        history: tuple[Epoch, ...] = ()
+        notes: tuple[str, ...] = ()
+        for phase in self.plan.phases:
+            if isinstance(phase, Train):
+                done = train(
+                    net, origin.card, phase, view,
+                    pixels=pixels, seed=seed, validation=validation, workspace=workspace, step=self.step or _quiet(),
+                )  # fmt: skip
+                history += done.history
+                if done.overfitted:
+                    notes += (f"{self.name} overfitted: validation loss rose after epoch {done.best_epoch}",)
+        return FittedNet(net, origin, self.store, self.plan, history, notes)
+
+
+FittedAny = FittedSolve | FittedNet
+
+
+def copy_head(net: StagedNet, solved: Solved) -> None:
+    """Put a ridge solution into the net's head, so that training starts from it (LP-FT)."""
+    if not isinstance(solved.head, Ridge):
+        raise UserError("a ridge head to start training from", type(solved.head).__name__, "Use Solve('ridge').")
+    weight, bias = solved.head.logits()
+    with torch.no_grad():
+        net.head.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
+        net.head.bias.copy_(torch.from_numpy(bias))
+
+
+def _best(history: tuple[Epoch, ...]) -> int:
+    losses = [epoch.validation_loss for epoch in history]
+    return history[int(np.argmin([np.inf if loss is None else loss for loss in losses]))].epoch
+
+
+def _quiet() -> Step:
+    with Silent().step("") as step:
+        return step

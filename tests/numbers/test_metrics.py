@@ -1,0 +1,106 @@
+"""Scores against scikit-learn, weights against repetition, calibration and intervals against simulation."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from headstart.core.errors import UserError
+from headstart.metrics.calibration import expected_calibration_error, fit_temperature, scale, softmax
+from headstart.metrics.intervals import group_weights, max_t, percentile, widen
+from headstart.metrics.scores import METRICS, metric
+
+REFERENCE = {
+    "accuracy": lambda p, t, w: sk.accuracy_score(t, p.argmax(1), sample_weight=w),
+    "balanced_accuracy": lambda p, t, w: sk.balanced_accuracy_score(t, p.argmax(1), sample_weight=w),
+    "macro_f1": lambda p, t, w: sk.f1_score(t, p.argmax(1), sample_weight=w, average="macro"),
+    "log_loss": lambda p, t, w: sk.log_loss(t, p, sample_weight=w),
+}
+
+
+def example(n: int = 80) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return softmax(rng.normal(size=(n, 3))), rng.integers(0, 3, n)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metric_equals_scikit_learn_with_and_without_weights(name: str) -> None:
+    probabilities, truth = example()
+    weights = np.random.default_rng(1).integers(0, 4, size=(5, len(truth))).astype(float)
+    plain = metric(name)(probabilities, truth)
+    assert plain == pytest.approx(REFERENCE[name](probabilities, truth, np.ones(len(truth))))
+    for row, value in zip(weights, metric(name)(probabilities, truth, weights), strict=True):
+        assert value == pytest.approx(REFERENCE[name](probabilities, truth, row))
+
+
+def test_unknown_metric_is_told_near_names() -> None:
+    with pytest.raises(UserError, match="Did you mean accuracy"):
+        metric("acuracy")
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 4)) * 1.5
+    honest = softmax(logits)
+    truth = np.array([rng.choice(4, p=row) for row in honest])
+    loud = softmax(logits * 3)
+    assert fit_temperature(loud, truth) == pytest.approx(3.0, rel=0.1)
+    assert expected_calibration_error(loud, truth) > 0.1
+    assert expected_calibration_error(scale(loud, 3.0), truth) < 0.03
+
+
+def test_groups_are_resampled_whole() -> None:
+    groups = np.array([0, 0, 0, 1, 2, 2])
+    weights = group_weights(groups, seed=0, draws=300)
+    assert (weights[:, 0] == weights[:, 2]).all()
+    assert (weights[:, 4] == weights[:, 5]).all()
+    assert (weights[:, [0, 3, 4]].sum(axis=1) == 3).all()
+
+
+def test_duplicated_examples_do_not_narrow_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    correct = (rng.random(60) < 0.7).astype(float)
+    groups = np.arange(60)
+
+    def width(values: np.ndarray, of: np.ndarray) -> float:
+        weights = group_weights(of, 0)
+        found = percentile(weights @ values / weights.sum(axis=1), float(values.mean()))
+        return found.high - found.low
+
+    once = width(correct, groups)
+    copied = width(np.repeat(correct, 4), np.repeat(groups, 4))
+    assert copied == pytest.approx(once, rel=0.1)
+
+
+def test_bootstrap_interval_covers_a_mean() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):
+        values = rng.normal(size=50)
+        weights = group_weights(np.arange(50), seed, draws=400)
+        found = percentile(weights @ values / 50, float(values.mean()))
+        covered += found.low <= 0 <= found.high
+    assert 0.83 <= covered / 200 <= 0.95
+
+
+def test_picking_the_best_of_many_null_arms_is_paid_for() -> None:
+    rng = np.random.default_rng(0)
+    naive = honest = 0
+    for seed in range(400):
+        values = rng.normal(size=(12, 60))
+        weights = group_weights(np.arange(60), seed, draws=400)
+        observed, draws = values.mean(axis=1), values @ weights.T / 60
+        pick = int(observed.argmax())
+        naive += percentile(draws[pick], float(observed[pick])).low > 0
+        honest += max_t(draws, observed, pick).low > 0
+    assert naive / 400 > 0.25
+    assert honest / 400 <= 0.10
+
+
+def test_an_arm_against_itself_has_no_gain_and_no_interval() -> None:
+    found = max_t(np.zeros((1, 100)), np.zeros(1), 0)
+    assert (found.low, found.value, found.high) == (0.0, 0.0, 0.0)
+
+
+def test_widening_keeps_the_value() -> None:
+    draws = np.array([0.0, 1.0, 2.0])
+    np.testing.assert_allclose(widen(draws, 1.0, 2.0), [-1.0, 1.0, 3.0])

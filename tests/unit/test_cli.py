@@ -1,0 +1,369 @@
+"""The command line: what it passes on, what it prints where, and what a mistake becomes."""
+
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import headstart
+from headstart.cli import options
+from headstart.cli import progress as progress_
+from headstart.cli.fit import default_out
+from headstart.cli.main import main
+from headstart.core.errors import UserError
+from headstart.core.record import Record
+
+Capture = pytest.CaptureFixture[str]
+
+
+def _record() -> Record:
+    score = {"value": 0.86, "low": 0.83, "high": 0.89, "level": 0.9, "n": 240, "on": "out-of-fold"}
+    arm = {"source": "s:a", "stages": ["last"], "estimate": 0.8, "seconds": 12.34, "status": "done", "why": "best"}
+    linear = arm | {"name": "linear", "role": "transfer", "strategy": "linear", "score": score}
+    zero = arm | {"name": "zero-shot", "role": "transfer", "strategy": "zero-shot", "score": None, "status": "skipped"}
+    return Record.model_validate(
+        {
+            "setting": "inductive",
+            "tasks": [{"name": "class", "kind": "classification", "classes": ["a", "b"]}],
+            "data": {"path": "photos", "n_train": 240, "n_test": 0, "n_per_class": {"a": 120, "b": 120}}
+            | {"modality": "image", "fingerprint": "f", "warnings": ["two\x1b[2J files skipped"], "skipped": []}
+            | {"duplicates": [], "test": "none"},
+            "sources": [],
+            "strategy": "linear",
+            "stages": ["last"],
+            "metric": "accuracy",
+            "score": score,
+            "scores": {},
+            "control": None,
+            "gain": None,
+            "verdict": {"claim": "helped", "helped": True, "transfer": "linear", "control": "raw"}
+            | {"sentence": "Transfer helped.", "labels_to_decide": None},
+            "decision": {"delivered": "linear", "role": "transfer", "rule": "gain is likely", "p_gain": 1.0}
+            | {"p_harm": 0.0, "asked": "auto"},
+            "audit": None,
+            "reason": "",
+            "candidates": [linear, zero],
+            "stage_curve": [],
+            "advice": {"n_per_class": 120, "similarity": 0, "over_random": 0, "quadrant": "small", "p_helps": None},
+            "calibration": {"temperature": 1, "error_before": 0, "error_after": 0, "on": "out-of-fold"},
+            "notes": [],
+            "budget": {"minutes": 10, "folds": 5, "repeats": 4, "m": 1},
+            "seconds": {"read": 0, "extract": 0, "select": 0, "train": 0, "evaluate": 0, "total": 0},
+            "work_done": {},
+            "peak_memory_mb": 1,
+            "seed": 0,
+            "versions": {},
+        }
+    )
+
+
+def _fake(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
+    """Put a module with these members where a command imports it."""
+    module = ModuleType(f"headstart.{name}")
+    vars(module).update(members)
+    monkeypatch.setitem(sys.modules, f"headstart.{name}", module)
+    parent, _, last = name.rpartition(".")
+    holder = importlib.import_module(f"headstart.{parent}") if parent else headstart
+    monkeypatch.setattr(holder, last, module, raising=False)
+
+
+@pytest.fixture()
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """An api that notes how it was called."""
+    seen: list[dict[str, Any]] = []
+
+    def fit(path: str, **asked: Any) -> Any:
+        seen.append({"path": path, **asked})
+        with asked["progress"].step("read", total=2) as step:
+            step.advance(2)
+            step.note("2 files")
+        return SimpleNamespace(record=_record(), run=asked["out"])
+
+    def advise(path: str, **asked: Any) -> Any:
+        seen.append({"path": path, **asked})
+        return SimpleNamespace(to_json=lambda: '{"rows": []}', text=lambda: "strategy  minutes")
+
+    def load(run: str) -> Any:
+        seen.append({"run": run})
+        one = SimpleNamespace(file="x.jpg", label="a", probability=0.75, probabilities={"a": 0.75, "b": 0.25})
+        return SimpleNamespace(predict=lambda files: [one for _ in files])
+
+    def report(run: Path, *, thumbnails: bool) -> Path:
+        seen.append({"run": run, "thumbnails": thumbnails})
+        return run / "report.html"
+
+    _fake(monkeypatch, "api", fit=fit, advise=advise, load=load, report=report)
+    return seen
+
+
+def test_fit_passes_everything_on(calls: list[dict[str, Any]], tmp_path: Path) -> None:
+    given = ["fit", "photos", "--target", "label", "--source", "a:x,b:y", "--source", "c:z", "--strategy", "linear"]
+    given += ["--stage", "last", "--minutes", "2.5", "--metric", "macro_f1", "--test", "held", "--group", "who"]
+    given += ["--deliver", "control", "--out", str(tmp_path), "--seed", "7", "--replay", "work.json"]
+    given += ["--licence", "any", "--no-thumbnails", "--quiet"]
+    assert main(given) == 0
+    (asked,) = calls
+    asked.pop("progress")
+    assert asked == {
+        "path": "photos",
+        "target": "label",
+        "sources": ("a:x", "b:y", "c:z"),
+        "strategies": ("linear",),
+        "stage": "last",
+        "minutes": 2.5,
+        "metric": "macro_f1",
+        "test": "held",
+        "group": "who",
+        "deliver": "control",
+        "out": tmp_path,
+        "seed": 7,
+        "replay": Path("work.json"),
+        "any_licence": True,
+        "thumbnails": False,
+    }
+
+
+def test_fit_prints_results_and_progress_apart(calls: list[dict[str, Any]], capsys: Capture) -> None:
+    assert main(["fit", "photos"]) == 0
+    out, err = capsys.readouterr()
+    for expected in (
+        "0.860 [0.830, 0.890]",
+        "12.3",
+        "skipped",
+        "Transfer helped.",
+        "delivered: linear (transfer; gain is likely)",
+        str(Path("runs/photos/report.html")),
+    ):
+        assert expected in out, expected
+    assert out.index("skipped") < out.index("Transfer helped.") < out.index("report.html")
+    assert "\x1b" not in out
+    assert "read (2) ..." in err
+    assert "2 files" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [(["fit", "photos", "--json"], "schema"), (["advise", "photos", "--json"], "rows")]
+    + [(["predict", "run", "x.jpg", "--json"], "predictions")],
+)
+def test_json_is_the_only_thing_on_standard_output(
+    given: list[str], key: str, calls: list[dict[str, Any]], capsys: Capture
+) -> None:
+    assert main(given) == 0
+    assert key in json.loads(capsys.readouterr().out)
+
+
+def test_advise_and_predict_print_tables(calls: list[dict[str, Any]], capsys: Capture) -> None:
+    assert main(["advise", "photos", "--minutes", "1"]) == 0
+    assert main(["predict", "runs/photos", "x.jpg", "y.jpg"]) == 0
+    out = capsys.readouterr().out
+    assert "strategy  minutes" in out
+    assert out.count("0.750") == 2
+    assert calls[0]["minutes"] == 1
+    assert calls[1] == {"run": "runs/photos"}
+
+
+def test_report_prints_the_path_and_opens_it(
+    calls: list[dict[str, Any]], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert main(["report", "runs/photos", "--no-thumbnails"]) == 0
+    assert capsys.readouterr().out == f"{Path('runs/photos/report.html')}\n"
+    assert calls == [{"run": Path("runs/photos"), "thumbnails": False}]
+    assert opened == []
+    assert main(["report", "runs/photos", "--open"]) == 0
+    assert opened[0].startswith("file://")
+
+
+@pytest.mark.parametrize(("equal", "status"), [(True, 0), (False, 1)])
+def test_verify_tells_by_its_status(
+    equal: bool, status: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    row = SimpleNamespace(what="score.low", recorded=0.83, recomputed=0.83 if equal else 0.8, equal=equal)
+    _fake(monkeypatch, "evaluation.verify", verify=lambda run: SimpleNamespace(ok=equal, rows=(row,)))
+    assert main(["verify", "runs/photos"]) == status
+    assert ("every number is reproduced" if equal else "1 of 1 numbers differ") in capsys.readouterr().out
+    assert main(["verify", "runs/photos", "--json"]) == status
+    assert json.loads(capsys.readouterr().out)["ok"] is equal
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    availability: str
+    licence: str | None = "Apache-2.0"
+    trained_on: str | None = "ImageNet-1k"
+    n: int | None = 1281167
+    bytes: int | None = 18_000_000
+    note: str = ""
+
+
+def test_sources_are_listed_by_pattern(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    entries = (_Entry("wheel:lite0", "cached"), _Entry("wheel:lite1", "packaged"), _Entry("random:tiny", "made", None))
+    _fake(monkeypatch, "sources.catalog", known=lambda: entries)
+    assert main(["sources", "list"]) == 0
+    out = capsys.readouterr().out
+    assert "1,281,167" in out
+    assert "not stated" in out
+    assert main(["sources", "list", "wheel:*", "--offline", "--json"]) == 0
+    assert [e["name"] for e in json.loads(capsys.readouterr().out)["sources"]] == ["wheel:lite0"]
+    assert main(["sources", "list", "whel:lite0"]) == 2
+    assert "expected the name of a source, or a pattern, got 'whel:lite0'\n" in (err := capsys.readouterr().err)
+    assert "Did you mean wheel:lite0" in err
+
+
+def test_cache_says_where_and_how_much_and_is_cleared(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "shard").write_bytes(bytes(1500))
+    _fake(monkeypatch, "data.store", Store=lambda: SimpleNamespace(root=tmp_path, clear=lambda: 2_000_000))
+    assert main(["cache", "info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"path": str(tmp_path), "files": 1, "bytes": 1500}
+    assert main(["cache", "info"]) == 0
+    assert main(["cache", "clear"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}\n1 files, 0.0 MB\nfreed 2.0 MB\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "do"),
+    [
+        (["fti", "photos"], "expected the name of a command, got 'fti'", "Did you mean fit?"),
+        (["zzz"], "expected the name of a command, got 'zzz'", "Known: advise, cache, fit,"),
+        (["sources", "lst"], "expected the name of a command, got 'lst'", "Did you mean list?"),
+        (["fit", "x", "--sorce", "y"], "expected an option of headstart fit, got --sorce", "Did you mean --source?"),
+        (["fit", "x", "--xyzzy"], "expected an option of headstart fit, got --xyzzy", "See: headstart fit --help"),
+        (["--versoin"], "expected an option of headstart, got --versoin", "Did you mean --version?"),
+        (
+            ["fit", "x", "--deliver", "transfr"],
+            "expected --deliver auto|transfer|control, got 'transfr'",
+            "Did you mean transfer?",
+        ),
+        (["fit", "x", "--licence", "all"], "expected --licence any, got 'all'", "Known: any."),
+        (["fit", "x", "--minutes", "0"], "expected --minutes above zero, got 0", "such as --minutes 10"),
+        (["fit", "x", "--minutes", "nan"], "expected --minutes above zero, got nan", "such as --minutes 10"),
+        (["fit", "x", "--minutes", "ten"], "Invalid value for '--minutes'", "See: headstart fit --help"),
+        (["fit", "x", "--seed", "-1"], "expected --seed from 0 to 4294967295, got -1", "such as --seed 0"),
+        (["fit", "x", "--source", "a,,b"], "expected names separated by commas, got 'a,,b'", "at least one name"),
+        (["fit"], "Missing argument 'DATA'", "See: headstart fit --help"),
+        (["fit", "x", "y"], "unexpected extra argument", "See: headstart fit --help"),
+        (["sources"], "Missing command", "See: headstart sources --help"),
+    ],
+)
+def test_a_mistake_is_two_lines_and_status_2(
+    given: list[str], expected: str, do: str, calls: list[dict[str, Any]], capsys: Capture
+) -> None:
+    assert main(given) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, second = err.splitlines()
+    assert expected in first
+    assert do in second
+    assert calls == []
+
+
+def _raiser(error: BaseException) -> Callable[..., Any]:
+    def fit(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fit
+
+
+def test_errors_of_the_api_become_lines_or_tracebacks(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    _fake(monkeypatch, "api", fit=_raiser(UserError("a folder", "a file \x1b]0;hi", "Give a folder.")))
+    assert main(["fit", "photos"]) == 2
+    err = capsys.readouterr().err
+    assert err == "headstart: expected a folder, got a file  ]0;hi\n           Give a folder.\n"
+    _fake(monkeypatch, "api", fit=_raiser(KeyboardInterrupt()))
+    assert main(["fit", "photos"]) == 130
+    err = capsys.readouterr().err
+    assert "the same command goes on" in err
+    assert len(err.strip().splitlines()) == 1
+    _fake(monkeypatch, "api", fit=_raiser(ZeroDivisionError("a bug")))
+    with pytest.raises(ZeroDivisionError):
+        main(["fit", "photos"])
+
+
+def test_a_run_gets_the_next_free_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "cells.csv").write_text("a")
+    assert default_out("photos/") == Path("runs/photos")
+    assert default_out("cells.csv") == Path("runs/cells")
+    (tmp_path / "runs/photos").mkdir(parents=True)
+    assert default_out("photos") == Path("runs/photos")  # unfinished: the same command resumes it
+    for name in ("photos", "photos-2"):
+        (tmp_path / "runs" / name).mkdir(exist_ok=True)
+        (tmp_path / "runs" / name / "record.json").write_text("{}")
+    assert default_out("photos") == Path("runs/photos-3")
+
+
+def test_names_are_split_and_trimmed() -> None:
+    assert options.names(None) is None
+    assert options.names(["a, b", "c"]) == ("a", "b", "c")
+
+
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    root = Path(headstart.__path__[0]).parent
+    env = {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "100"}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=env, check=False)
+
+
+def test_help_and_parser_load_no_framework() -> None:
+    code = (
+        "import sys, headstart.cli.main as m; m.main(['--help']); m.main(['fit', '--help']); "
+        "heavy = {'torch', 'torchvision', 'timm', 'sklearn', 'pandas', 'numpy', 'scipy', 'matplotlib', 'pyarrow'}; "
+        "sys.exit(' '.join(sorted(heavy & set(sys.modules))) or None)"
+    )
+    done = _python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "predict" in done.stdout
+
+
+def test_module_runs_and_bare_command_helps() -> None:
+    assert "headstart" in _python("-m", "headstart", "--version").stdout
+    bare = _python("-m", "headstart")
+    assert bare.returncode == 0
+    assert "Usage: headstart" in bare.stdout
+
+
+def test_live_progress_shows_one_line_a_step_with_the_time_left() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, no_color=True)
+    live = progress_.Live(console)
+    with live.step("extract", total=4) as step:
+        step.advance(3)
+        step.note("[bold]lite0[/bold]")
+        live.say("two files skipped")
+        with live.step("inner") as inner:
+            inner.advance()
+    shown = stream.getvalue()
+    assert "left" in shown
+    assert "[bold]lite0[/bold]" in shown
+    assert "two files skipped" in shown
+    assert "  inner" in shown
+    assert "\x1b[3" not in shown  # no colour was asked for
+
+
+def test_progress_suits_its_stream(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    with progress_.progress().step("fold 1", total=5) as step:
+        step.note("loss 0.3")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "fold 1 (5) ..."
+    assert lines[1].startswith("fold 1: 0.0 s, loss 0.3")
+    quiet = progress_.progress(quiet=True)
+    with quiet.step("fold 2"):
+        quiet.say("hello")
+    assert capsys.readouterr() == ("", "")
