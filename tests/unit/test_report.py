@@ -17,8 +17,7 @@ from headstart import report
 from headstart.core.errors import UserError
 from headstart.core.plan import Plan, Rule, Solve, Train
 from headstart.core.record import Record
-from headstart.report import tables, words
-from headstart.report import run as runs
+from headstart.report import inputs, tables, words
 
 CLASSES = ("crack", "<script>alert(1)</script>", '"dust" & $x_1$', "裂纹")
 N = 240
@@ -44,7 +43,7 @@ def _candidate(name: str, role: str, value: float | None, **more: Any) -> dict[s
 def _candidates() -> list[dict[str, Any]]:
     return [
         _candidate("majority", "control", 0.31, seconds=0.01),
-        _candidate("raw", "control", 0.55, why="pixels of 32 × 32"),
+        _candidate("raw", "control", 0.55, why="32 pixels a side"),
         _candidate("random-features", "control", 0.63, source="random:resnet10t"),
         _candidate("linear", "transfer", 0.79, seconds=0.8),
         _candidate("all-stages", "transfer", 0.81, why="every stage of the best source together"),
@@ -161,7 +160,14 @@ def _predictions(path: Path, on: str, repeats: int, arm: str, right: float) -> p
 
 def _history() -> str:
     lines = [
-        {"arm": arm, "unit": unit, "epoch": e, "lr": 0.001, "train_loss": 1.3 * 0.6**e + 0.05 * u, "train_accuracy": 0.9}
+        {
+            "arm": arm,
+            "unit": unit,
+            "epoch": e,
+            "lr": 0.001,
+            "train_loss": 1.3 * 0.6**e + 0.05 * u,
+            "train_accuracy": 0.9,
+        }
         | {"validation_loss": 1.3 * 0.75**e + 0.15 + 0.02 * e * u, "validation_accuracy": 0.8, "seconds": 2.0}
         for arm in ("scratch", DELIVERED)
         for u, unit in enumerate(("inner", "fold-1", "fold-2"))
@@ -170,7 +176,7 @@ def _history() -> str:
     return "\n".join(json.dumps(line) for line in lines) + "\n"
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A finished run as `fit` leaves it, with numbers made up."""
     folder = tmp_path / "photos run"
@@ -218,7 +224,7 @@ def test_verdict_stands_first_and_everything_of_the_record_is_there(run: Path) -
     assert said.startswith("transfer helped Transfer helped: lp-ft from")
     for expected in (
         "86.0 %",
-        "83.0 – 89.0 %",
+        "83.0 \N{EN DASH} 89.0 %",
         "+23.0 points",
         "would need 34 more minutes",
         "finetune overfitted from epoch 3",
@@ -274,11 +280,11 @@ def test_same_run_same_page(run: Path) -> None:
 
 
 def test_mistakes_are_the_surest_wrong_answers(run: Path) -> None:
-    found = runs.outputs(run, _record())
+    found = inputs.outputs(run, _record())
     assert found is not None
     assert found.on == "out-of-fold"
     assert found.weights().sum() == pytest.approx(N)
-    listed = runs.worst(found, 12)
+    listed = inputs.worst(found, 12)
     assert tuple(m.name for m in listed) == report.mistakes(run)
     assert len(listed) == 12
     assert all(m.truth != m.said for m in listed)
@@ -300,7 +306,7 @@ def test_test_rows_are_preferred(run: Path) -> None:
     path = run / "predictions.parquet"
     both = [pq.read_table(path), _predictions(run, "test", 1, DELIVERED, 1.0)]
     pq.write_table(pa.concat_tables(both), path)
-    found = runs.outputs(run, _record())
+    found = inputs.outputs(run, _record())
     assert found is not None
     assert found.on == "test"
     assert report.mistakes(run) == ()
@@ -323,7 +329,7 @@ def test_folder_without_a_record_is_a_user_error(tmp_path: Path) -> None:
 
 
 def test_repeats_count_once_in_the_confusion_matrix(run: Path) -> None:
-    found = runs.outputs(run, _record())
+    found = inputs.outputs(run, _record())
     assert found is not None
     matrix = tables.counts(found)
     assert matrix.sum() == pytest.approx(N)

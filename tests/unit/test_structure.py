@@ -96,9 +96,13 @@ def test_import_headstart_loads_no_framework() -> None:
     assert loaded_by("import headstart; dir(headstart)") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"], ["sources", "list"], ["fti"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"], ["fti"]])
 def test_the_command_line_loads_no_framework(arguments: list[str]) -> None:
     assert loaded_by(f"from headstart.cli.main import main; main({arguments!r})") == set()
+
+
+def test_listing_the_sources_loads_no_torch() -> None:
+    assert not loaded_by("from headstart.cli.main import main; main(['sources', 'list'])") & {"torch", "timm"}
 
 
 # --- safety

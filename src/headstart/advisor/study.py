@@ -84,7 +84,7 @@ def with_steps(work: Work, arms: Arms, tier: Tier0, sources: Mapping[str, Source
         for name, source in learner.sources.items():
             phase = next(p for p in learner.plan.phases if isinstance(p, Train))
             if name not in step:
-                step[name] = time_step(source.net(2), source.card, phase, source.card.input.size)
+                step[name] = time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
     return work.model_copy(update={"step": step})
 
 

@@ -1,7 +1,7 @@
 """`headstart advise`: what is likely to work, and what it would cost; nothing is kept."""
 
 from headstart.cli import options
-from headstart.cli.output import emit_text
+from headstart.cli.output import console, emit_text, plain, table
 from headstart.cli.progress import progress
 
 
@@ -10,7 +10,6 @@ def advise(
     target: options.Target = None,
     source: options.Sources = None,
     strategy: options.Strategies = None,
-    stage: options.Stage = None,
     minutes: options.Minutes = 1,
     metric: options.Metric = "accuracy",
     test: options.Test = None,
@@ -29,7 +28,6 @@ def advise(
         target=target,
         sources=sources,
         strategies=strategies,
-        stage=stage,
         minutes=minutes,
         metric=metric,
         test=test,
@@ -38,4 +36,24 @@ def advise(
         any_licence=licence == "any",
         progress=progress(quiet),
     )
-    emit_text(advice.to_json() if json else advice.text())
+    if json:
+        emit_text(advice.to_json())
+        return
+    rows = [
+        (
+            row.strategy,
+            row.source or "-",
+            ", ".join(row.stages) or "-",
+            f"{row.estimate:.3f} [{row.low:.3f}, {row.high:.3f}]",
+            f"{row.minutes:.1f}",
+            row.reason,
+        )
+        for row in advice.rows
+    ]
+    columns = ("strategy", "source", "stage", f"{advice.metric} [interval]", "minutes", "reason")
+    out = console()
+    out.print(table(columns, rows, right=columns[3:5]))
+    for line in advice.text().splitlines():
+        out.print(plain(line))
+    for warning in advice.warnings:
+        out.print(f"note: {plain(warning)}")

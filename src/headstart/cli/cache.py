@@ -8,19 +8,20 @@ def info(json: options.Json = False) -> None:
     """Say where the cache is and how much it holds."""
     from headstart.data.store import Store
 
-    root = Store().root
-    sizes = [path.stat().st_size for path in root.rglob("*") if path.is_file()]
+    store = Store()
     if json:
-        emit({"path": str(root), "files": len(sizes), "bytes": sum(sizes)})
+        emit({"path": str(store.root), "bytes": store.size()})
         return
-    emit_text(f"{root}\n{len(sizes)} files, {sum(sizes) / 1e6:.1f} MB")
+    emit_text(f"{store.root}\n{store.size() / 1e6:.1f} MB")
 
 
 def clear(json: options.Json = False) -> None:
     """Empty the cache. Runs keep all they need; only time is lost."""
     from headstart.data.store import Store
 
-    freed = Store().clear()
+    store = Store()
+    freed = store.size()
+    store.clear()
     if json:
         emit({"freed_bytes": freed})
         return

@@ -1,7 +1,7 @@
 """`headstart fit`: from data to a saved model with a verdict."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -19,7 +19,9 @@ Deliver = Annotated[
         help="Which model to keep.",
     ),
 ]
-Out = Annotated[str | None, typer.Option("--out", metavar="RUN", help="Where the run is kept; runs/<name of DATA> unless said.")]
+Out = Annotated[
+    str | None, typer.Option("--out", metavar="RUN", help="Where the run is kept; runs/<name of DATA> unless said.")
+]
 Replay = Annotated[
     str | None, typer.Option("--replay", metavar="work.json", help="Do the work that another run was given.")
 ]
@@ -46,6 +48,7 @@ def fit(
 ) -> None:
     """Learn from DATA, with transfer where it helps, and keep the model, the record and the report."""
     sources, strategies = options.names(source), options.names(strategy)
+    kept = cast("Literal['auto', 'transfer', 'control']", deliver)  # its option lets nothing else through
     from headstart import api
 
     result = api.fit(
@@ -58,19 +61,18 @@ def fit(
         metric=metric,
         test=test,
         group=group,
-        deliver=deliver,
+        deliver=kept,
         out=Path(out) if out is not None else default_out(data),
         seed=seed,
-        replay=Path(replay) if replay is not None else None,
+        replay=replay,
         any_licence=licence == "any",
         thumbnails=not no_thumbnails,
         progress=progress(quiet),
     )
-    record = cast("Record", result.record)
     if json:
-        emit_text(record.to_json())
+        emit_text(result.record.to_json())
     else:
-        _show(record, cast("Path | None", result.run))
+        _show(result.record, result.run)
 
 
 def default_out(data: str) -> Path:
@@ -84,7 +86,7 @@ def default_out(data: str) -> Path:
     return out
 
 
-def _show(record: Record, run: Path | None) -> None:
+def _show(record: Record, run: Path) -> None:
     rows = [
         (c.name, c.role, c.source or "-", interval(c.score), f"{c.seconds:.1f}", c.status, c.why)
         for c in record.candidates
@@ -98,5 +100,4 @@ def _show(record: Record, run: Path | None) -> None:
     out.print(f"{record.metric}: {interval(score)}, {score.level:.0%} interval, {score.n} examples, {score.on}")
     for note in (*record.data.warnings, *record.notes):
         out.print(f"note: {plain(note)}")
-    if run is not None:
-        out.print(f"report: {run / 'report.html'}", soft_wrap=True)
+    out.print(f"report: {run / 'report.html'}", soft_wrap=True)

@@ -39,7 +39,9 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-app = _app("Find out whether, what and how to transfer from a pre-trained model to your data, do it, and show the proof.")
+app = _app(
+    "Find out whether, what and how to transfer from a pre-trained model to your data, do it, and show the proof."
+)
 
 
 @app.callback()

@@ -20,13 +20,15 @@ def one_of(option: str, *known: str) -> Callable[[str | None], str | None]:
     return check
 
 
-def names(values: Sequence[str] | None) -> tuple[str, ...] | None:
-    """`["a,b", "c"]` -> `("a", "b", "c")`; None when nothing was given."""
-    if not values:
-        return None
-    found = tuple(name.strip() for value in values for name in value.split(","))
+def names(values: Sequence[str] | None) -> tuple[str, ...]:
+    """`["a,b", "c"]` -> `("a", "b", "c")`; empty when nothing was given.
+
+    Raises:
+        UserError: a name is empty.
+    """
+    found = tuple(name.strip() for value in values or () for name in value.split(","))
     if not all(found):
-        raise UserError("names separated by commas", repr(",".join(values)), "Give at least one name, none empty.")
+        raise UserError("names separated by commas", repr(",".join(values or ())), "Leave no name empty.")
     return found
 
 

@@ -11,29 +11,25 @@ from headstart.cli.progress import progress
 Files = Annotated[list[str], typer.Argument(metavar="FILES...", help="The files to label.")]
 
 
-def predict(
-    run: options.Run, files: Files, json: options.Json = False, quiet: options.Quiet = False
-) -> None:
+def predict(run: options.Run, files: Files, json: options.Json = False, quiet: options.Quiet = False) -> None:
     """Label FILES with the model of RUN."""
     from headstart import api
 
-    result = api.load(run)
-    with progress(quiet).step("predict", total=None):
-        found = result.predict(files)
+    found = api.load(run).predict(files, progress(quiet))
     if json:
         emit(
             {
                 "predictions": [
                     {
-                        "file": str(p.file),
+                        "file": p.file,
                         "label": p.label,
-                        "probability": float(p.probability),
-                        "probabilities": {name: float(value) for name, value in p.probabilities.items()},
+                        "probability": p.probability,
+                        "probabilities": p.probabilities,
                     }
                     for p in found
                 ]
             }
         )
         return
-    rows = [(str(p.file), p.label, f"{p.probability:.3f}") for p in found]
+    rows = [(p.file, p.label, f"{p.probability:.3f}") for p in found]
     console().print(table(("file", "label", "probability"), rows, right=("probability",)))

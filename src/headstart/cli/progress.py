@@ -1,9 +1,9 @@
 """Progress on standard error: a live line a step on a terminal, plain lines elsewhere, nothing when quiet."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -44,7 +44,7 @@ class Live:
         self._open = 0
 
     @contextmanager
-    def step(self, name: str, total: float | None = None) -> Iterator[core.Step]:
+    def step(self, name: str, total: float | None = None) -> Generator[core.Step]:
         """A step of `total` units."""
         if self._bars is None:
             self._bars = self._start()
@@ -83,11 +83,11 @@ class Live:
 class Lines:
     """Plain lines at the start and the end of a step: for log files and pipes."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     @contextmanager
-    def step(self, name: str, total: float | None = None) -> Iterator[core.Step]:
+    def step(self, name: str, total: float | None = None) -> Generator[core.Step]:
         """A step whose units are not shown."""
         of = "" if total is None else f" ({total:g})"
         self.say(f"{name}{of} ...")

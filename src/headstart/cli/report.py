@@ -12,13 +12,15 @@ from headstart.cli.output import emit_text
 Open = Annotated[bool, typer.Option("--open", help="Show it in the browser.")]
 
 
-def report(
-    run: options.Run, open_: Open = False, no_thumbnails: options.NoThumbnails = False
-) -> None:
-    """Write the report of RUN from its record, and print the page's path."""
-    from headstart import api
+def report(run: options.Run, open_: Open = False, no_thumbnails: options.NoThumbnails = False) -> None:
+    """Print the path of RUN's report, which is written again if it is missing or its pictures are to go."""
+    from headstart.report import inputs
+    from headstart.report.page import write
 
-    page = api.report(Path(run), thumbnails=not no_thumbnails)
+    inputs.record(Path(run))
+    page = Path(run) / "report.html"
+    if no_thumbnails or not page.is_file():
+        page = write(Path(run))
     emit_text(str(page))
     if open_:
         webbrowser.open(page.resolve().as_uri())

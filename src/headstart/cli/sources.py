@@ -15,30 +15,28 @@ Offline = Annotated[bool, typer.Option("--offline", help="Only what needs no net
 _HERE = ("cached", "local", "made")
 
 
-def list_(
-    glob: Glob = "*", offline: Offline = False, json: options.Json = False
-) -> None:
+def list_(glob: Glob = "*", offline: Offline = False, json: options.Json = False) -> None:
     """List the sources: what they were trained on, under which licence, and whether they are here already."""
     from headstart.sources import catalog
+    from headstart.sources.providers.wheel import kept
 
-    known = catalog.known()
-    found = [e for e in known if fnmatchcase(e.name, glob) and (not offline or e.availability in _HERE)]
+    known = catalog.known(lambda row: kept(row).exists())
+    matching = [e for e in known if _matches(e.name, glob)]
+    if not matching:
+        raise UserError("the name of a source, or a pattern", repr(glob), did_you_mean(glob, [e.name for e in known]))
+    found = [e for e in matching if not offline or e.availability in _HERE]
     if json:
         emit({"sources": [asdict(e) for e in found]})
         return
-    if not any(fnmatchcase(e.name, glob) for e in known):
-        raise UserError("the name of a source, or a pattern", repr(glob), did_you_mean(glob, [e.name for e in known]))
-    columns = ("name", "availability", "licence", "trained on", "examples", "MB", "note")
+    columns = ("name", "availability", "licence", "trained on", "examples", "note")
     rows = [
-        (
-            e.name,
-            e.availability,
-            e.licence or "not stated",
-            e.trained_on or "-",
-            f"{e.n:,}" if e.n else "-",
-            f"{e.bytes / 1e6:.0f}" if e.bytes else "-",
-            e.note or "",
-        )
+        (e.name, e.availability, e.licence or "not stated", e.trained_on, f"{e.n:,}" if e.n else "-", e.note)
         for e in found
     ]
-    console().print(table(columns, rows, right=("examples", "MB")))
+    console().print(table(columns, rows, right=("examples",)))
+
+
+def _matches(name: str, glob: str) -> bool:
+    """`timm:NAME` stands for every name of that provider."""
+    provider, _, rest = name.partition(":")
+    return fnmatchcase(name, glob) or (rest.isupper() and glob.startswith(f"{provider}:"))

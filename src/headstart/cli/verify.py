@@ -11,9 +11,9 @@ from headstart.cli.output import console, emit, table
 
 def verify(run: options.Run, json: options.Json = False) -> None:
     """Recompute every interval of RUN from its predictions, without the model; status 1 if one differs."""
-    from headstart.evaluation import verify as evaluation
+    from headstart.evaluation.verify import verify as verified
 
-    found = evaluation.verify(Path(run))
+    found = verified(Path(run))
     if json:
         rows = [
             {"what": r.what, "recorded": r.recorded, "recomputed": r.recomputed, "equal": r.equal} for r in found.rows

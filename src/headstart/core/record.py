@@ -99,7 +99,7 @@ class Verdict(_Part):
     transfer: str | None
     control: str | None
     sentence: str
-    labels_to_decide: int | None = Field(description="about how many labels more would decide it")
+    labels_to_decide: int | None = Field(default=None, description="about how many labels more would decide it")
 
 
 class Decision(_Part):
@@ -130,7 +130,7 @@ class Candidate(_Part):
     source: str | None
     strategy: str
     stages: tuple[str, ...]
-    estimate: float | None = Field(description="what the ladder expected before it ran")
+    estimate: float | None = Field(default=None, description="what the ladder expected before it ran")
     score: Score | None
     test: Score | None = Field(default=None, description="score on the test part, for the refitted arms only")
     seconds: float

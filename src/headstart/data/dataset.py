@@ -1,7 +1,7 @@
 """A data set: examples by content key, label codes, groups, and the functions that turn examples into model input."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -34,8 +34,20 @@ class Item:
 class Modality(Protocol):
     """The stateless functions of one kind of data, carried by its data sets. What is fitted belongs to a Learner."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str:
+        """The kind of data."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes when prepared examples would; part of every cache key."""
+        ...
+
+    @property
+    def baseline(self) -> Any:
+        """The raw input as a source of features, for the `raw` control."""
+        ...
 
     def prepare(self, item: Item, card_input: Any) -> NDArray[np.uint8]:
         """One example as the array that a source's card asks for (images: (H, W, 3) uint8)."""

@@ -3,9 +3,9 @@
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +13,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from headstart.core.predictions import Floats, Ints
@@ -60,8 +61,8 @@ class Chart:
 
 
 @contextmanager
-def _chart(name: str, width: float = 4.6, height: float = 3.0) -> Iterator[Chart]:
-    with warnings.catch_warnings(), mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+def _chart(name: str, width: float = 4.6, height: float = 3.0) -> Generator[Chart]:
+    with warnings.catch_warnings(), mpl.rc_context(cast("Any", {**_STYLE, "svg.hashsalt": name})):
         warnings.simplefilter("ignore", UserWarning)  # letters that the measuring font lacks; the browser has them
         figure = Figure(figsize=(width, height), layout="constrained")
         chart = Chart(figure.add_subplot())
@@ -77,10 +78,15 @@ def _themed(svg: str) -> Markup:
     body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.DOTALL)  # it would style the whole page
     body = re.sub(r'<g id="[a-z_]+_\d+">', "<g>", body)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r'<svg (?=[^>]*?viewBox="([^"]*)")[^>]*>', r'<svg viewBox="\1" xmlns:xlink="http://www.w3.org/1999/xlink">', body, count=1)
+    body = re.sub(
+        r'<svg (?=[^>]*?viewBox="([^"]*)")[^>]*>',
+        r'<svg viewBox="\1" xmlns:xlink="http://www.w3.org/1999/xlink">',
+        body,
+        count=1,
+    )
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var(--{variable})")
-    return Markup(body)  # noqa: S704 - matplotlib escapes the text of an SVG; a test gives it hostile names
+    return Markup(body)  # matplotlib escapes the text of an SVG; a test gives it hostile names
 
 
 def _short(text: str, limit: int = 16) -> str:
@@ -140,7 +146,7 @@ def training(arm: str, epochs: Sequence[dict[str, Any]]) -> Markup:
             fade = 0.9 if len(units) == 1 else 0.55
             for key, colour in (("train_loss", SERIES[0]), ("validation_loss", SERIES[1])):
                 points = [(e["epoch"], e[key]) for e in rows if e.get(key) is not None]
-                axes.plot(*zip(*points, strict=True) if points else ((), ()), color=colour, lw=1.7, alpha=fade)
+                axes.plot(*zip(*points, strict=True) if points else ((), ()), color=colour, lw=1.7, alpha=fade, marker=".", ms=4)
         axes.plot([], [], color=SERIES[0], lw=1.7, label="training")
         if any(e.get("validation_loss") is not None for e in epochs):
             axes.plot([], [], color=SERIES[1], lw=1.7, label="validation")
@@ -159,8 +165,8 @@ def confusion(counts: Floats, classes: Sequence[str]) -> Markup:
         axes = chart.axes
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
         for i, j in np.argwhere(counts > 0):
-            shade = {"color": SERIES[0] if i == j else SERIES[1], "alpha": float(0.06 + 0.6 * shares[i, j])}
-            axes.add_patch(mpl.patches.Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, lw=0, **shade))  # pyright: ignore
+            colour, alpha = SERIES[0 if i == j else 1], float(0.06 + 0.6 * shares[i, j])
+            axes.add_patch(Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, lw=0, color=colour, alpha=alpha))
             axes.text(j, i, f"{counts[i, j]:.0f}", ha="center", va="center", fontsize=10 if n < 8 else 7.5)
         names = [_short(c) for c in classes]
         axes.set_xticks(range(n), names, rotation=0 if n < 4 else 60, ha="center" if n < 4 else "right", color=INK)

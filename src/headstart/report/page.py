@@ -1,7 +1,6 @@
 """`report.html`: everything a run found out on one self-contained page, the verdict first."""
 
 import base64
-import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,18 +10,18 @@ import jinja2
 from markupsafe import Markup
 
 from headstart.core.record import Record
-from headstart.report import charts, run, tables, words
+from headstart.report import charts, inputs, tables, words
 
 _HERE = Path(__file__).parent
 _CURVES = 4  # arms whose training curves are drawn
 _SHOWN = 12  # mistakes, the surest first
 
 
-def write(run_: Path, *, thumbnails: Mapping[str, bytes] | None = None) -> Path:
+def write(run: Path, *, thumbnails: Mapping[str, bytes] | None = None) -> Path:
     """Write `report.html` into a run's folder, from its record, history and predictions.
 
     Args:
-        run_: the folder of a finished run.
+        run: the folder of a finished run.
         thumbnails: JPEG or PNG bytes by example name, for (some of) the names that `mistakes` gives; without them the
             page shows names only.
 
@@ -32,11 +31,10 @@ def write(run_: Path, *, thumbnails: Mapping[str, bytes] | None = None) -> Path:
     Raises:
         UserError: there is no finished run in that folder.
     """
-    html = _environment().get_template("page.html.j2").render(_context(run_, thumbnails or {}))
-    page, aside = run_ / "report.html", run_ / ".report.html.part"
+    html = _environment().get_template("page.html.j2").render(_context(run, thumbnails or {}))
+    page, aside = run / "report.html", run / ".report.html.part"
     aside.write_text(html, encoding="utf-8", errors="replace")
-    os.replace(aside, page)
-    return page
+    return aside.replace(page)
 
 
 def _environment() -> jinja2.Environment:
@@ -51,14 +49,14 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _context(run_: Path, thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
-    record = run.record(run_)
-    found = run.outputs(run_, record)
+def _context(run: Path, thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
+    record = inputs.record(run)
+    found = inputs.outputs(run, record)
     arms = tables.ranked(record)
     delivered = next((c for c in arms if c.name == record.decision.delivered), None)
     plan = delivered.plan if delivered is not None else None
     return {
-        "style": Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of ours
+        "style": Markup((_HERE / "style.css").read_text(encoding="utf-8")),
         "record": record,
         "title": Path(record.data.path).name or record.data.path,
         "metric": words.name(record.metric),
@@ -69,23 +67,23 @@ def _context(run_: Path, thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
         "candidates": arms,
         "candidates_chart": charts.candidates(arms, record.decision.delivered, words.name(record.metric)),
         "stages_chart": charts.stages(record.stage_curve) if record.stage_curve else None,
-        "trainings": _trainings(run_, record),
+        "trainings": _trainings(run, record),
         "answers": _answers(found, record),
-        "mistakes": [(m, _picture(thumbnails.get(m.name))) for m in run.worst(found, _SHOWN)],
+        "mistakes": [(m, _picture(thumbnails.get(m.name))) for m in inputs.worst(found, _SHOWN)],
         "plan": tables.plan_rows(plan) if plan is not None else None,
         "times": tables.times(record),
-        "commands": tables.commands(record, run_),
+        "commands": tables.commands(record, run),
     }
 
 
-def _trainings(run_: Path, record: Record) -> list[tuple[str, Markup]]:
-    epochs = run.history(run_)
+def _trainings(run: Path, record: Record) -> list[tuple[str, Markup]]:
+    epochs = inputs.history(run)
     arms = list(dict.fromkeys(e["arm"] for e in epochs))
     arms.sort(key=lambda arm: arm != record.decision.delivered)
     return [(arm, charts.training(arm, [e for e in epochs if e["arm"] == arm])) for arm in arms[:_CURVES]]
 
 
-def _answers(found: run.Outputs | None, record: Record) -> dict[str, Any] | None:
+def _answers(found: inputs.Outputs | None, record: Record) -> dict[str, Any] | None:
     """What the delivered model's answers show: the confusion matrix, classes, pairs, calibration."""
     if found is None:
         return None

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from headstart.core.plan import Plan, Rule, Solve, Train
-from headstart.core.predictions import Floats
+from headstart.core.predictions import Floats, Ints
 from headstart.core.record import Candidate, Record
 from headstart.metrics.scores import metric
-from headstart.report.run import Outputs
+from headstart.report.inputs import Outputs
 from headstart.report.words import percent
 
 Row = dict[str, Any]
@@ -20,16 +20,16 @@ Row = dict[str, Any]
 def ranked(record: Record) -> tuple[Candidate, ...]:
     """The candidates: scored ones from best to worst, then those that were ruled out, in their order."""
     sign = -1 if metric(record.metric).higher_is_better else 1
-    return tuple(
-        sorted(record.candidates, key=lambda c: (c.score is None, sign * c.score.value if c.score else 0.0))
-    )
+    return tuple(sorted(record.candidates, key=lambda c: (c.score is None, sign * c.score.value if c.score else 0.0)))
 
 
 def counts(found: Outputs) -> Floats:
     """(C, C) confusion counts, truth by rows; an example that was predicted several times counts once in all."""
     size = len(found.classes)
     cells = found.truth * size + found.probabilities.argmax(axis=1)
-    return np.bincount(cells, weights=found.weights(), minlength=size * size).reshape(size, size)
+    matrix = np.zeros(size * size)
+    np.add.at(matrix, cells, found.weights())
+    return matrix.reshape(size, size)
 
 
 def per_class(confusion: Floats, classes: Sequence[str], n_per_class: Mapping[str, int]) -> list[Row]:
@@ -56,7 +56,7 @@ def confused(confusion: Floats, classes: Sequence[str], n: int = 6) -> list[Row]
     return [{"truth": classes[i], "said": classes[j], "n": round(float(off[i, j]))} for i, j in pairs if off[i, j] >= 1]
 
 
-def hardest(confusion: Floats, limit: int) -> Floats:
+def hardest(confusion: Floats, limit: int) -> Ints:
     """Positions of at most `limit` classes, those with the most errors, in their own order."""
     errors = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * np.diag(confusion)
     return np.sort(np.argsort(-errors, kind="stable")[:limit])

@@ -52,7 +52,7 @@ def percent(number: float) -> str:
 def seconds(number: float) -> str:
     """A duration that fits its size.
 
-    >>> seconds(0.04), seconds(7.31), seconds(75), seconds(4000)
+    >>> seconds(0.04), seconds(7.31), seconds(75), seconds(4020)
     ('0.04 s', '7.3 s', '1 min 15 s', '1 h 07 min')
     """
     if number < 60:

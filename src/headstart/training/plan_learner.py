@@ -19,6 +19,7 @@ from headstart.core.protocols import Features, Machine, Role, State
 from headstart.data.dataset import Dataset
 from headstart.data.split import hold_out
 from headstart.data.store import Store
+from headstart.features.allocator import keep_blocks
 from headstart.features.pixels import Pixels
 from headstart.linear.catalog import ESTIMATORS
 from headstart.linear.heads import FittedHead, Ridge
@@ -167,7 +168,7 @@ class PlanLearner:
         inner, validation = view.take(np.flatnonzero(~held)), view.take(np.flatnonzero(held))
         trial = replace(self, plan=self.plan.resolve(epochs=self.epochs, lr=1e-3))
         fitted = trial._train(inner, trial._solve(inner, features), seed=seed, workspace=workspace, validation=validation)
-        epochs = max(1, fitted.history[-1].epoch if not fitted.history else _best(fitted.history))
+        epochs = _best(fitted.history)
         plan = self.plan.resolve(epochs=epochs, lr=1e-3)
         return replace(self, plan=plan), fitted
 
@@ -204,10 +205,12 @@ class PlanLearner:
         self, view: Dataset, solved: Solved | None, *, seed: int, workspace: Path | None, validation: Dataset | None
     ) -> FittedNet:
         origin = cast(Source, self.sources[solved.source if solved else next(iter(self.sources))])
-        net = origin.net(view.task.outputs, seed=seed)
+        net = origin.net(view.task.outputs)
         if solved is not None:
             copy_head(net, solved)
-        pixels = Pixels(view, origin.card.input, self.store)
+        keep_blocks()
+        both = view if validation is None else joined(view, validation)
+        pixels = Pixels(both, origin.card.input, self.store)
         history: tuple[Epoch, ...] = ()
         notes: tuple[str, ...] = ()
         for phase in self.plan.phases:
@@ -233,6 +236,11 @@ def copy_head(net: StagedNet, solved: Solved) -> None:
     with torch.no_grad():
         net.head.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
         net.head.bias.copy_(torch.from_numpy(bias))
+
+
+def joined(first: Dataset, second: Dataset) -> Dataset:
+    """Two parts of one data set, as far as their prepared examples are concerned."""
+    return replace(first, items=(*first.items, *second.items), parts=None)
 
 
 def _best(history: tuple[Epoch, ...]) -> int:

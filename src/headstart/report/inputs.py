@@ -72,7 +72,9 @@ def record(run: Path) -> Record:
     """
     path = run / "record.json"
     if not path.is_file():
-        raise UserError("the folder of a finished run", f"{run}, which holds no record.json", "Run headstart fit first.")
+        raise UserError(
+            "the folder of a finished run", f"{run}, which holds no record.json", "Run headstart fit first."
+        )
     return Record.from_json(path.read_text(encoding="utf-8"))
 
 
@@ -85,13 +87,13 @@ def history(run: Path) -> list[dict[str, Any]]:
 
 
 def outputs(run: Path, about: Record) -> Outputs | None:
-    """Predictions of the delivered model, on the test when it was predicted, else out-of-fold; None if none are kept."""
+    """Predictions of the delivered model, on the test when it was predicted, else out-of-fold; None if none kept."""
     path = run / "predictions.parquet"
     if not path.is_file():
         return None
     rows = pq.read_table(path, filters=pc.field("arm") == about.decision.delivered)
     on: On = "test" if "test" in rows["on"].unique().to_pylist() else "out-of-fold"
-    rows = rows.filter(pc.equal(rows["on"], on))
+    rows = rows.filter(pc.field("on") == on)
     if rows.num_rows == 0:
         return None
     classes = _classes(rows, about)

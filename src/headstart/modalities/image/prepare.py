@@ -1,0 +1,56 @@
+"""A picture file -> the uint8 RGB square that a source's card asks for. Stateless: nothing here is fitted."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from headstart.sources.card import ImageInput
+
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}  # modes with more than eight bits a sample
+SHRINK_SAFE = 2  # a JPEG may be decoded at a fraction of its size while it stays this many times larger than needed
+
+
+def open_rgb(path: Path, at_least: int | None = None) -> Image.Image:
+    """The first frame of a picture as upright RGB, transparency laid over white.
+
+    Args:
+        path: of the file.
+        at_least: the picture's shorter side is wanted at this many pixels or more; lets JPEGs decode at a fraction.
+    """
+    with Image.open(path) as file:
+        if at_least is not None and min(file.size) >= 2 * SHRINK_SAFE * at_least:
+            side = SHRINK_SAFE * at_least
+            file.draft("RGB", (side, side))
+        upright = ImageOps.exif_transpose(file) or file
+        return rgb(upright)
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """Any mode -> RGB: sixteen bits scaled to eight, transparency over white."""
+    if image.mode in DEEP:
+        return _eight_bits(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        over = image.convert("RGBA")
+        page = Image.new("RGBA", over.size, (255, 255, 255, 255))
+        return Image.alpha_composite(page, over).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image, dtype=np.float64)
+    top = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=0.0)), 1.0)
+    return Image.fromarray(np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8))
+
+
+def square(image: Image.Image, wanted: ImageInput) -> NDArray[np.uint8]:
+    """(size, size, 3): the shorter side resized to size / crop, then the centre cut out, as the weights were evaluated."""
+    scaled = int(np.floor(wanted.size / wanted.crop))
+    short = min(image.size)
+    sides = tuple(max(int(side * scaled / short), wanted.size) if side != short else scaled for side in image.size)
+    resized = image.resize((sides[0], sides[1]), FILTERS[wanted.interpolation])
+    left, top = round((sides[0] - wanted.size) / 2), round((sides[1] - wanted.size) / 2)
+    cut = resized.crop((left, top, left + wanted.size, top + wanted.size))
+    return np.asarray(cut, dtype=np.uint8)
