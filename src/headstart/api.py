@@ -222,5 +222,3 @@ def _asked(
 
 def _digest(asked: Asked) -> str:
     return hashlib.sha256(asked.model_dump_json().encode()).hexdigest()[:16]
-
-

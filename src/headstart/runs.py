@@ -202,7 +202,5 @@ def _tapped(run: Path, name: str) -> Any:
     text = (run / "card.json").read_text(encoding="utf-8")
     recorded = None if text == "null" else Card.model_validate_json(text).sha256
     if recorded is not None and source.card.sha256 != recorded:
-        raise UserError(
-            f"{name} with sha256 {recorded}", str(source.card.sha256), "The source has changed; fit again."
-        )
+        raise UserError(f"{name} with sha256 {recorded}", str(source.card.sha256), "The source has changed; fit again.")
     return source

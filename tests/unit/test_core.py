@@ -45,7 +45,7 @@ def test_unknown_keys_of_a_plan_are_refused() -> None:
 def test_registry_offers_near_names() -> None:
     registry = Registry("strategy", {"linear": "headstart.core.plan:Plan"}, "headstart.none")
     assert registry.load("linear") is Plan
-    with pytest.raises(UserError, match="name of a strategy, got 'liner'\nDid you mean linear?"):
+    with pytest.raises(UserError, match=r"name of a strategy, got 'liner'\nDid you mean linear\?"):
         registry.load("liner")
 
 

@@ -214,7 +214,9 @@ def sentence(study: Study, judged: Comparison) -> str:
     against = f"{judged.transfer} over {judged.control}, the strongest control{within}"
     if judged.claim == "undecided":
         more = judged.labels_to_decide
-        need = f"about {more} more labels would decide it" if more else "more labels of this kind would hardly decide it"
+        need = (
+            f"about {more} more labels would decide it" if more else "more labels of this kind would hardly decide it"
+        )
         return f"Undecided: {figures}, {against}; {need}."
     return f"Transfer {judged.claim}: {figures}, {against}."
 
@@ -284,12 +286,14 @@ def peak_memory_mb() -> float:
     return peak / (1024 * 1024) if sys.platform == "darwin" else peak / 1024
 
 
-def histories(study: Study) -> list[dict[str, object]]:
+def histories(study: Study) -> list[Mapping[str, object]]:
     """Rows of `history.jsonl`: train and validation curves of every gradient run."""
-    rows: list[dict[str, object]] = []
+    rows: list[Mapping[str, object]] = []
     for arm, done in study.done.items():
         names = ["inner", *(f"fold {i + 1}" for i in range(len(done) - 1))]
-        rows += [{"arm": arm, "unit": unit, **epoch} for unit, one in zip(names, done, strict=True) for epoch in one.history]
+        rows += [
+            {"arm": arm, "unit": unit, **epoch} for unit, one in zip(names, done, strict=True) for epoch in one.history
+        ]
     for arm, fitted in study.fitted.items():
         if isinstance(fitted, FittedNet):
             rows += [{"arm": arm, "unit": "final", **vars(epoch)} for epoch in fitted.history]

@@ -84,9 +84,7 @@ def _total(learners: Sequence[PlanLearner], n: int, machine: Machine, m: int) ->
     return sum(climb_cost(one, n, machine, EPOCHS.get(one.name, OTHER).wanted, m) for one in learners)
 
 
-def _epochs(
-    learner: PlanLearner, n: int, machine: Machine, m: int, left: float
-) -> tuple[int | None, float]:
+def _epochs(learner: PlanLearner, n: int, machine: Machine, m: int, left: float) -> tuple[int | None, float]:
     """The most epochs that fit, and their cost; None and the least cost when too few would."""
     wish = EPOCHS.get(learner.name, OTHER)
     for epochs in range(wish.wanted, wish.least - 1, -1):

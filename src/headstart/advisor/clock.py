@@ -1,7 +1,7 @@
 """Where the time went."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -13,7 +13,7 @@ class Clock:
         self.spent: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Generator[None]:
         """Time what happens inside, on top of what the stage already has."""
         started = time.perf_counter()
         try:

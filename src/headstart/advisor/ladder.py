@@ -84,9 +84,7 @@ def tier0(bench: Bench, learners: Sequence[PlanLearner], oof: OutOfFold) -> dict
     return found
 
 
-def tier1(
-    bench: Bench, learner: PlanLearner, climb: Climb, oof: OutOfFold
-) -> tuple[PlanLearner, list[Done]]:
+def tier1(bench: Bench, learner: PlanLearner, climb: Climb, oof: OutOfFold) -> tuple[PlanLearner, list[Done]]:
     """Choose what the plan leaves open on fold 0's training part, then score m folds.
 
     Returns:
@@ -150,5 +148,3 @@ def refits(
                 fitted[learner.name] = model
             step.advance()
     return fitted, tested
-
-

@@ -56,7 +56,15 @@ class Ledger:
             return None
         self.resumed += 1
         arrays, facts = read
-        return Done(arrays["probabilities"], **{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+        return Done(
+            probabilities=arrays["probabilities"],
+            seconds=facts["seconds"],
+            source=facts["source"],
+            stages=tuple(facts["stages"]),
+            plan=facts["plan"],
+            history=tuple(facts["history"]),
+            notes=tuple(facts["notes"]),
+        )
 
     def put(self, name: str, done: Done) -> None:
         """Keep a finished unit and drop its checkpoints."""

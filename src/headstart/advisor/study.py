@@ -101,7 +101,9 @@ def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: flo
         return work
     accuracy = metric_named("accuracy")
     so_far = scores(bench, tier.oof, accuracy)
-    best = max((v for k, v in so_far.items() if k in {a.name for a in arms.closed if a.role == "transfer"}), default=0.0)
+    best = max(
+        (v for k, v in so_far.items() if k in {a.name for a in arms.closed if a.role == "transfer"}), default=0.0
+    )
     pruned = {}
     if optimistic(best) - best < accuracy.margin:
         why = f"even an optimistic {optimistic(best):.3f} is within the margin of the best so far, {best:.3f}"
@@ -116,7 +118,9 @@ def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: flo
     return work.model_copy(update={"climbs": climbs, "not_climbed": out, "pruned": pruned})
 
 
-def climb(bench: Bench, arms: Arms, tier: Tier0, climbs: Sequence[Climb]) -> tuple[dict[str, PlanLearner], dict[str, Sequence[Done]]]:
+def climb(
+    bench: Bench, arms: Arms, tier: Tier0, climbs: Sequence[Climb]
+) -> tuple[dict[str, PlanLearner], dict[str, Sequence[Done]]]:
     """Tier 1: the granted gradient arms. Returns their learners with resolved plans, and what each work left."""
     by_name = {one.name: one for one in bound(arms, tier.source)}
     learners: dict[str, PlanLearner] = {}
@@ -126,9 +130,7 @@ def climb(bench: Bench, arms: Arms, tier: Tier0, climbs: Sequence[Climb]) -> tup
     return learners, done
 
 
-def conclude(
-    bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, save: Callable[[Work], None]
-) -> Study:
+def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, save: Callable[[Work], None]) -> Study:
     """Tier 1, verdict, decision, refits."""
     with clock.stage("train"):
         resolved, climbed = climb(bench, arms, tier, work.climbs or ())

@@ -17,7 +17,7 @@ from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset
-from headstart.data.inspect import class_warnings, near_duplicates, preconditions
+from headstart.data.inspect import class_warnings, near_duplicates
 from headstart.data.split import hold_out
 from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
@@ -25,6 +25,7 @@ from headstart.features.extract import extract, time_batches
 from headstart.features.table import FeatureTable
 from headstart.sources.card import Card
 from headstart.sources.load import load
+from headstart.sources.preconditions import preconditions
 from headstart.sources.source import Source
 
 LARGE = 1000  # examples from which a test part is split off when none was given (DESIGN 6.1)

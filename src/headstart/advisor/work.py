@@ -90,7 +90,9 @@ def read(path: Path) -> Work:
     try:
         return Work.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError("a work.json of a former run", f"{path} ({error.strerror})", "Name the file in its run.") from None
+        raise UserError(
+            "a work.json of a former run", f"{path} ({error.strerror})", "Name the file in its run."
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"

@@ -18,9 +18,8 @@ _HERE = ("cached", "local", "made")
 def list_(glob: Glob = "*", offline: Offline = False, json: options.Json = False) -> None:
     """List the sources: what they were trained on, under which licence, and whether they are here already."""
     from headstart.sources import catalog
-    from headstart.sources.providers.wheel import kept
 
-    known = catalog.known(lambda row: kept(row).exists())
+    known = catalog.known()
     matching = [e for e in known if _matches(e.name, glob)]
     if not matching:
         raise UserError("the name of a source, or a pattern", repr(glob), did_you_mean(glob, [e.name for e in known]))

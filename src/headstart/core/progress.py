@@ -1,7 +1,7 @@
 """How long work tells where it stands; the command line draws it, a library caller may ignore it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -20,20 +20,13 @@ class Step(Protocol):
 class Progress(Protocol):
     """Where steps are shown."""
 
-    def step(self, name: str, total: float | None = None) -> "StepContext":
+    def step(self, name: str, total: float | None = None) -> AbstractContextManager[Step]:
         """Open a step of `total` units; used as a context manager."""
         ...
 
     def say(self, text: str) -> None:
         """One line of prose."""
         ...
-
-
-class StepContext(Protocol):
-    """A context manager that yields the open `Step`."""
-
-    def __enter__(self) -> Step: ...
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _Quiet:
@@ -45,7 +38,7 @@ class Silent:
     """Shows nothing: the default of the library."""
 
     @contextmanager
-    def step(self, name: str, total: float | None = None) -> Iterator[Step]:  # noqa: ARG002 - the protocol's shape
+    def step(self, name: str, total: float | None = None) -> Generator[Step]:  # noqa: ARG002 - the protocol's shape
         """A step nobody sees."""
         yield _Quiet()
 

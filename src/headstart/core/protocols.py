@@ -140,6 +140,11 @@ class Metric(Protocol):
         """The smallest difference that anyone would care about."""
         ...
 
+    @property
+    def top(self) -> float:
+        """The largest value that it can take; the least is 0."""
+        ...
+
     def __call__(self, probabilities: Floats, truth: Ints, weights: Floats | None = None) -> Floats:
         """() or (B,) values of the metric for (n, C) probabilities and (n,) label codes."""
         ...

@@ -1,11 +1,10 @@
-"""What should be known of the data before anything is learned: near-duplicates, small classes, fit to the source."""
+"""What should be known of the data before anything is learned: near-duplicates and small classes."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.predictions import Floats
 from headstart.data.dataset import Dataset
-from headstart.sources.card import Card
 
 FEATURE_ALIKE = 0.97  # cosine of centred last-stage features
 PIXELS_ALIKE = 0.97  # correlation of the raw inputs
@@ -62,15 +61,3 @@ def class_warnings(data: Dataset) -> tuple[str, ...]:
     if high > 3 * max(low, 1):
         said.append(f"the largest class has {high} examples, the smallest {low}: consider --metric balanced_accuracy")
     return tuple(said)
-
-
-def preconditions(card: Card, data: Dataset) -> tuple[str, ...]:
-    """What transfer takes for granted: the same kind of input, and much more data at the source than here."""
-    trained = card.trained_on
-    if trained is None:
-        return (f"{card.name} was not trained on anything known",)
-    if trained.kind != data.modality.name:
-        return (f"{card.name} was trained on {trained.kind} data, this is {data.modality.name} data",)
-    if trained.n < 10 * len(data):
-        return (f"{card.name} has seen {trained.n:,} examples, fewer than ten times the {len(data):,} here",)
-    return ()

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 ENVIRONMENT = "HEADSTART_CACHE"
 LIMIT_ENVIRONMENT = "HEADSTART_CACHE_GB"
 LIMIT_GB = 20.0
+REGAINABLE = ("features", "pixels", "notes", "weights")
 
 
 def cache_root() -> Path:
@@ -146,5 +147,6 @@ class Store:
             shutil.rmtree(table, ignore_errors=True)
 
     def clear(self) -> None:
-        """Drop everything."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        """Drop everything that can be had again. Runs that live here, and whatever else does, stay."""
+        for kind in REGAINABLE:
+            shutil.rmtree(self.root / kind, ignore_errors=True)

@@ -144,9 +144,7 @@ def _examples(columns: Mapping[str, Any]) -> tuple[Examples, NDArray[np.int64]]:
     rank = np.empty(len(names), dtype=np.int64)
     rank[order] = np.arange(len(names))
     at = first[order]
-    who = Examples(
-        tuple(names[order].tolist()), tuple(columns["key"][at]), columns["truth"][at], columns["group"][at]
-    )
+    who = Examples(tuple(names[order].tolist()), tuple(columns["key"][at]), columns["truth"][at], columns["group"][at])
     return who, rank[inverse]
 
 

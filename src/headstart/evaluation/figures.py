@@ -101,9 +101,7 @@ def _arm(evidence: Evidence, arm: str, metric: Metric, seed: int) -> tuple[Inter
 def _tested(evidence: Evidence, arm: str, metric: Metric, seed: int) -> Interval:
     if evidence.test is None:
         raise ValueError("there is no test part")
-    return score_interval(
-        evidence.tested[arm], evidence.test.truth, evidence.test.groups, metric, seed, refits=False
-    )
+    return score_interval(evidence.tested[arm], evidence.test.truth, evidence.test.groups, metric, seed, refits=False)
 
 
 def _every_metric(tables: Floats, truth: np.ndarray) -> dict[str, float]:

@@ -57,9 +57,7 @@ class Comparison:
     labels_to_decide: int | None
 
 
-def sample(
-    arms: Sequence[str], oof: OutOfFold, truth: Ints, groups: Ints, metric: Metric, seed: int
-) -> Sample:
+def sample(arms: Sequence[str], oof: OutOfFold, truth: Ints, groups: Ints, metric: Metric, seed: int) -> Sample:
     """Score arms on the examples that all of them scored, on the repeats that all of them ran."""
     both = np.logical_and.reduce([oof.scored(arm) for arm in arms])
     rounds = np.flatnonzero(both.any(axis=1))
@@ -113,7 +111,7 @@ def _judge(scores: Sample, roles: Mapping[str, Role], transfer: str, control: st
         transfer=transfer,
         control=control,
         gain=gain,
-        of_control=oriented(own, sign),
+        of_control=within(oriented(own, sign), metric),
         p_gain=float((draws[pick] > 0).mean()),
         p_harm=float((draws[pick] < -metric.margin).mean()),
         index=scores.index,
@@ -167,12 +165,15 @@ def score_interval(
     weights = group_weights(groups, seed)
     value = float(np.mean([metric(table, truth) for table in tables]))
     draws = np.mean([metric(table, truth, weights) for table in tables], axis=0)
-    return percentile(widen(draws, value, WIDEN) if refits else draws, value, LEVEL)
+    return within(percentile(widen(draws, value, WIDEN) if refits else draws, value, LEVEL), metric)
 
 
-def paired_gain(
-    transfer: Floats, control: Floats, truth: Ints, groups: Ints, metric: Metric, seed: int
-) -> Interval:
+def within(interval: Interval, metric: Metric) -> Interval:
+    """An interval cut to the values that the metric can take: widening may reach beyond."""
+    return Interval(interval.value, max(interval.low, 0.0), min(interval.high, metric.top))
+
+
+def paired_gain(transfer: Floats, control: Floats, truth: Ints, groups: Ints, metric: Metric, seed: int) -> Interval:
     """The gain of one fixed model over another on the same test examples, both (n, C)."""
     weights = group_weights(groups, seed)
     sign = 1.0 if metric.higher_is_better else -1.0

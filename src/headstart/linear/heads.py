@@ -15,7 +15,6 @@ from headstart.core.predictions import Floats, Ints
 from headstart.core.protocols import State
 from headstart.linear.ridge import (
     PENALTIES,
-    Path,
     Standardised,
     one_hot,
     solve_features,
@@ -24,14 +23,22 @@ from headstart.linear.ridge import (
 )
 from headstart.metrics.calibration import fit_temperature, softmax
 
+CHOOSE_ON = 600  # examples: enough to choose a kernel, whose eigendecompositions cost the cube of them
 BANDWIDTHS = (0.125, 0.25, 0.5, 1.0)  # of the median squared distance; the linear kernel competes with them
 
 
 class FittedHead(Protocol):
     """A fitted closed form."""
 
-    loo: Floats  # (n, C) leave-one-out probabilities of the examples that it was fitted on
-    error: float  # mean squared leave-one-out error of the scores: smooth, comparable between feature sets
+    @property
+    def loo(self) -> Floats:
+        """(n, C) leave-one-out probabilities of the examples that it was fitted on."""
+        ...
+
+    @property
+    def error(self) -> float:
+        """Mean squared leave-one-out error of the scores: smooth, and comparable between feature sets."""
+        ...
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
         """(n, C) probabilities."""
@@ -68,7 +75,7 @@ def _sharpness(loo: Floats, targets: Ints) -> tuple[float, Floats]:
     return sharpness, softmax(loo * sharpness)
 
 
-def _penalties(penalty: float | None) -> Floats:
+def _penalties(penalty: float | None) -> NDArray[np.float64]:
     return PENALTIES if penalty is None else np.array([penalty])
 
 
@@ -148,15 +155,24 @@ def _raw_kernel(
     return np.exp(-np.maximum(distances, 0.0) / bandwidth)
 
 
-def _kernels(anchors: NDArray[np.float64]) -> list[_Kernel]:
+def _kernel(anchors: NDArray[np.float64], bandwidth: float | None) -> _Kernel:
+    raw = _raw_kernel(anchors, anchors, bandwidth)
+    return _Kernel(anchors, bandwidth, raw.mean(axis=0), float(raw.mean()))
+
+
+def _widths(anchors: NDArray[np.float64]) -> tuple[float | None, ...]:
+    """Bandwidths to try, as shares of the median squared distance; None is the linear kernel."""
     squared = (anchors**2).sum(axis=1)
     distances = squared[:, None] + squared - 2 * (anchors @ anchors.T)
     median = float(np.median(distances[np.triu_indices(len(anchors), 1)]))
-    out: list[_Kernel] = []
-    for bandwidth in (None, *(share * max(median, 1e-12) for share in BANDWIDTHS)):
-        raw = _raw_kernel(anchors, anchors, bandwidth)
-        out.append(_Kernel(anchors, bandwidth, raw.mean(axis=0), float(raw.mean())))
-    return out
+    return (None, *(share * max(median, 1e-12) for share in BANDWIDTHS))
+
+
+def _least_error(
+    anchors: NDArray[np.float64], wanted: NDArray[np.float64], width: float | None, penalty: float | None
+) -> float:
+    path = solve_gram(_kernel(anchors, width)(anchors), wanted, _penalties(penalty))
+    return float(path.errors(wanted).min())
 
 
 @dataclass(frozen=True)
@@ -181,17 +197,15 @@ class KernelRidge:
         spread = float(np.sqrt(features.var(axis=0).sum())) or 1.0
         scaler = Standardised(features.mean(axis=0), np.full(features.shape[1], spread))
         anchors, wanted = scaler(features), one_hot(targets, classes)
-        best: tuple[float, _Kernel, Path, int] | None = None
-        for kernel in _kernels(anchors):
-            path = solve_gram(kernel(anchors), wanted, _penalties(penalty))
-            errors = path.errors(wanted)
-            at = int(errors.argmin())
-            if best is None or errors[at] < best[0]:
-                best = (float(errors[at]), kernel, path, at)
-        assert best is not None  # there is always the linear kernel
-        error, kernel, path, at = best
+        few = np.linspace(0, len(anchors) - 1, min(len(anchors), CHOOSE_ON)).astype(int)
+        trials = [(_least_error(anchors[few], wanted[few], width, penalty), width) for width in _widths(anchors[few])]
+        _, width = min(trials, key=lambda trial: trial[0])
+        kernel = _kernel(anchors, width)
+        path = solve_gram(kernel(anchors), wanted, _penalties(penalty))
+        errors = path.errors(wanted)
+        at = int(errors.argmin())
         sharpness, loo = _sharpness(path.loo[at], targets)
-        return cls(kernel, scaler, path.coefficients(at), path.offset, sharpness, loo, error)
+        return cls(kernel, scaler, path.coefficients(at), path.offset, sharpness, loo, float(errors[at]))
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
         """(n, C) probabilities."""
@@ -267,7 +281,7 @@ def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
-def _squared(rows: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _squared(rows: Floats, centres: Floats) -> NDArray[np.float64]:
     return (rows**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1) - 2 * rows @ centres.T
 
 
@@ -299,5 +313,3 @@ class Majority:
     def restore(cls, state: State) -> "Majority":
         """The inverse of `state`."""
         return cls(state.arrays["shares"], _NONE, state.meta["error"])
-
-

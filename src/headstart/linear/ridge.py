@@ -80,7 +80,9 @@ class Path:
         return self.basis @ (self.projected / (self.eigenvalues + self.penalties[at])[:, None])
 
 
-def solve_gram(gram: NDArray[np.float64], targets: NDArray[np.float64], penalties: Floats = PENALTIES) -> Path:
+def solve_gram(
+    gram: NDArray[np.float64], targets: NDArray[np.float64], penalties: NDArray[np.float64] = PENALTIES
+) -> Path:
     """All ridge solutions from a doubly centred (n, n) Gram or kernel matrix."""
     offset = targets.mean(axis=0)
     values, basis = np.linalg.eigh(gram)
@@ -93,7 +95,9 @@ def solve_gram(gram: NDArray[np.float64], targets: NDArray[np.float64], penaltie
     return Path(absolute, _loo(fitted + offset, leverage, targets), basis, values, projected, True, offset)
 
 
-def solve_features(features: NDArray[np.float64], targets: NDArray[np.float64], penalties: Floats = PENALTIES) -> Path:
+def solve_features(
+    features: NDArray[np.float64], targets: NDArray[np.float64], penalties: NDArray[np.float64] = PENALTIES
+) -> Path:
     """All ridge solutions from centred (n, D) features, by the smaller of the two Gram matrices."""
     n, dim = features.shape
     if dim >= n:
@@ -110,7 +114,9 @@ def solve_features(features: NDArray[np.float64], targets: NDArray[np.float64], 
     return Path(absolute, _loo(fitted + offset, leverage, targets), basis, values, projected, False, offset)
 
 
-def _loo(fitted: NDArray[np.float64], leverage: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
+def _loo(
+    fitted: NDArray[np.float64], leverage: NDArray[np.float64], targets: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Exact leave-one-out predictions; 1/n is the leverage of the intercept."""
     left = np.maximum(1.0 - 1.0 / len(targets) - leverage, FLOOR)[:, :, None]
     return targets - (targets - fitted) / left

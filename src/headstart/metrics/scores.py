@@ -16,12 +16,13 @@ Sums = Callable[[Floats, Floats, Ints], Floats]
 
 @dataclass(frozen=True)
 class Score:
-    """A named score; see `headstart.core.protocols.Metric` for the call."""
+    """A named score between 0 and `top`; see `headstart.core.protocols.Metric` for the call."""
 
     name: str
     higher_is_better: bool
     margin: float
     compute: Sums
+    top: float = 1.0
 
     def __call__(self, probabilities: Floats, truth: Ints, weights: Floats | None = None) -> Floats:
         """() value, or (B,) values for (B, n) weights, of (n, C) probabilities against (n,) label codes."""
@@ -42,7 +43,9 @@ def _accuracy(weights: Floats, probabilities: Floats, truth: Ints) -> Floats:
 def _balanced_accuracy(weights: Floats, probabilities: Floats, truth: Ints) -> Floats:
     is_class = np.eye(probabilities.shape[1])[truth]
     correct = (probabilities.argmax(axis=1) == truth)[:, None] * is_class
-    return np.nanmean(_ratio(weights @ correct, weights @ is_class), axis=1)  # a class absent from a resample is left out
+    return np.nanmean(
+        _ratio(weights @ correct, weights @ is_class), axis=1
+    )  # a class absent from a resample is left out
 
 
 def _macro_f1(weights: Floats, probabilities: Floats, truth: Ints) -> Floats:
@@ -61,7 +64,7 @@ _ALL = (
     Score("accuracy", True, 0.01, _accuracy),
     Score("balanced_accuracy", True, 0.01, _balanced_accuracy),
     Score("macro_f1", True, 0.01, _macro_f1),
-    Score("log_loss", False, 0.01, _log_loss),
+    Score("log_loss", False, 0.01, _log_loss, top=np.inf),
 )
 METRICS = {score.name: score for score in _ALL}
 

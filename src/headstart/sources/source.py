@@ -4,21 +4,22 @@ import copy
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from headstart.core.predictions import Floats
-from headstart.sources.card import Card, ImageInput
+from headstart.sources.card import Card, ImageInput, Layout, Stage
 
-CODE = "stages-1"  # part of every feature's key: change it when the same card would give other features
+CODE = "stages-2"  # part of every feature's key: change it when the same card would give other features
 
 
-def pooled(output: Tensor) -> Tensor:
+def pooled(output: Tensor, layout: Layout = "NCHW") -> Tensor:
     """Global average over positions: (n, D, h, w) maps or (n, t, D) tokens -> (n, D); (n, D) stays."""
     if output.ndim == 4:
-        return output.mean(dim=(2, 3))
+        return output.mean(dim=(2, 3) if layout == "NCHW" else (1, 2))
     return output.mean(dim=1) if output.ndim == 3 else output
 
 
@@ -39,8 +40,8 @@ class StagedNet(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         mean, std = torch.tensor(card.input.mean), torch.tensor(card.input.std)
-        self.register_buffer("scale", (1 / (255 * std)).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("shift", (-mean / std).view(1, 3, 1, 1), persistent=False)
+        self.scale = nn.Buffer((1 / (255 * std)).view(1, 3, 1, 1), persistent=False)
+        self.shift = nn.Buffer((-mean / std).view(1, 3, 1, 1), persistent=False)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(n, H, W, 3) uint8 RGB -> (n, 3, H, W) float32 as the weights want it, channels last in memory."""
@@ -56,10 +57,8 @@ class StagedNet(nn.Module):
     def stages(self, pixels: Tensor) -> dict[str, Tensor]:
         """(n, H, W, 3) uint8 pixels -> pooled (n, D) features of every stage, in one pass."""
         found: dict[str, Tensor] = {}
-        taps = {stage.tap: stage.name for stage in self.card.stages if stage.tap}
-        handles = [
-            self.trunk.get_submodule(tap).register_forward_hook(_keep(found, name)) for tap, name in taps.items()
-        ]
+        tapped = [stage for stage in self.card.stages if stage.tap]
+        handles = [self.trunk.get_submodule(stage.tap).register_forward_hook(_keep(found, stage)) for stage in tapped]
         try:
             last = self.trunk(self.normalise(pixels))
         finally:
@@ -69,9 +68,9 @@ class StagedNet(nn.Module):
         return found
 
 
-def _keep(found: dict[str, Tensor], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+def _keep(found: dict[str, Tensor], stage: Stage) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        found[name] = pooled(output)
+        found[stage.name] = pooled(output, stage.layout)
 
     return hook
 
@@ -130,5 +129,6 @@ class Source:
         head = self.model.get_submodule(self.card.head) if self.card.head else None
         if not isinstance(head, nn.Linear) or not self.card.head_classes:
             return None
-        bias = head.bias if head.bias is not None else torch.zeros(head.out_features)
-        return head.weight.detach().double().numpy(), np.asarray(bias.detach().double().numpy())
+        weight = head.weight.detach().double().numpy()
+        without = cast("Tensor | None", head.bias) is None  # torch's annotation does not know of layers without
+        return weight, np.zeros(len(weight)) if without else head.bias.detach().double().numpy()

@@ -188,7 +188,7 @@ def digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 
 def _digest(tensor: Tensor) -> str:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return hashlib.sha256(flat.view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest()
 
 
 def assert_unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> None:

@@ -118,6 +118,7 @@ def train(
     before = groups.digests(groups.fixed_tensors(net, work.rates, work.still))
     saves = None if workspace is None else checkpoint.Checkpoints(workspace, work.identity(validation))
     history, best = _resume(work, saves)
+    best = None if validation is None else best
     while len(history) < work.epochs and not stopping.should_stop(_validation_losses(history), phase.patience):
         history.append(_epoch(work, len(history) + 1, validation))
         at = _best_epoch(history)
@@ -210,7 +211,8 @@ class _Work:
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, int]]:
         """Prepared (pixels, targets, seed) of each step. Sizes differ by at most one: no tiny last batch."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.view))
-        keys, targets = self.view.keys, np.asarray(self.view.targets, dtype=np.int64)
+        keys = list(self.view.keys)
+        targets = np.asarray(self.view.targets, dtype=np.int64)
         for at, part in enumerate(np.array_split(order, self.steps)):
             chance = int(np.random.SeedSequence([self.seed, epoch, at]).generate_state(1)[0])
             pixels = self.pixels.batch([keys[i] for i in part])
@@ -261,9 +263,7 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
     return Epoch(epoch, lr, loss_sum / n, right / n, *measured, time.perf_counter() - start)
 
 
-def _descend(
-    net: nn.Module, optimiser: torch.optim.Optimizer, pixels: Tensor, targets: Tensor
-) -> tuple[float, int]:
+def _descend(net: nn.Module, optimiser: torch.optim.Optimizer, pixels: Tensor, targets: Tensor) -> tuple[float, int]:
     """One step; mean loss before it, and how many examples were right."""
     optimiser.zero_grad(set_to_none=True)
     logits: Tensor = net(pixels)

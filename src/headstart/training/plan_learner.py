@@ -167,7 +167,9 @@ class PlanLearner:
         held = hold_out(view.targets, view.groups, INNER, seed)
         inner, validation = view.take(np.flatnonzero(~held)), view.take(np.flatnonzero(held))
         trial = replace(self, plan=self.plan.resolve(epochs=self.epochs, lr=1e-3))
-        fitted = trial._train(inner, trial._solve(inner, features), seed=seed, workspace=workspace, validation=validation)
+        fitted = trial._train(
+            inner, trial._solve(inner, features), seed=seed, workspace=workspace, validation=validation
+        )
         epochs = _best(fitted.history)
         plan = self.plan.resolve(epochs=epochs, lr=1e-3)
         return replace(self, plan=plan), fitted

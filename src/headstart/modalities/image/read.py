@@ -10,7 +10,7 @@ from headstart.core.errors import UserError
 from headstart.core.problem import Task
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import SkippedFile
-from headstart.data.dataset import Dataset, Part
+from headstart.data.dataset import Dataset, Item, Part
 from headstart.data.store import Store
 from headstart.modalities.image.files import hidden, verify
 from headstart.modalities.image.modality import IMAGE
@@ -88,7 +88,9 @@ def _entries(path: Path, target: str | None, group: str | None) -> tuple[list[En
     """Entries and the name of what is predicted."""
     if not path.exists():
         near = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-        raise UserError(FORMS, f"{path}, which does not exist", f"Beside it: {', '.join(sorted(near)[:8]) or 'nothing'}.")
+        raise UserError(
+            FORMS, f"{path}, which does not exist", f"Beside it: {', '.join(sorted(near)[:8]) or 'nothing'}."
+        )
     if path.is_dir():
         if target is not None or group is not None:
             raise UserError("a table for --target and --group", f"the folder {path}", "Leave the flag out.")
@@ -96,7 +98,7 @@ def _entries(path: Path, target: str | None, group: str | None) -> tuple[list[En
     if path.suffix.lower() not in ENDINGS:
         raise UserError(FORMS, str(path), f"Tables end in {', '.join(ENDINGS)}.")
     rows = read_table(path, target, group)
-    parts = [None if row.part is None else _part(row.part, path) for row in rows.rows]
+    parts: list[Part | None] = [None if row.part is None else _part(row.part, path) for row in rows.rows]
     entries = [
         Entry(row.name, row.path, row.label, part, row.group) for row, part in zip(rows.rows, parts, strict=True)
     ]
@@ -113,8 +115,10 @@ def _folder(root: Path) -> list[Entry]:
     folders = _folders(root)
     if not folders:
         files = sum(1 for p in root.iterdir() if p.is_file() and not hidden(p))
-        raise UserError(FORMS, f"{root} with {files} files and no sub-folder", "Put each class into its own sub-folder.")
-    by_part = {folder: PARTS.get(folder.name.casefold()) for folder in folders}
+        raise UserError(
+            FORMS, f"{root} with {files} files and no sub-folder", "Put each class into its own sub-folder."
+        )
+    by_part: dict[Path, Part | None] = {folder: PARTS.get(folder.name.casefold()) for folder in folders}
     if "train" in by_part.values() and all(by_part.values()) and all(_folders(folder) for folder in folders):
         return [
             entry for folder in folders for inner in _folders(folder) for entry in _class(root, inner, by_part[folder])
@@ -132,19 +136,19 @@ def _class(root: Path, folder: Path, part: Part | None) -> list[Entry]:
 
 
 def _dataset(
-    path: str, target: str, entries: Sequence[Entry], items: dict[str, object], skipped: tuple[SkippedFile, ...]
+    path: str, target: str, entries: Sequence[Entry], items: dict[str, Item], skipped: tuple[SkippedFile, ...]
 ) -> Dataset:
     classes = tuple(sorted({entry.label for entry in entries}))
     codes = {label: code for code, label in enumerate(classes)}
     groups: dict[str, int] = {}
     numbers = [
-        groups.setdefault(f"g{e.group}" if e.group is not None else f"k{items[e.name].key}", len(groups))  # type: ignore[attr-defined]
+        groups.setdefault(f"g{e.group}" if e.group is not None else f"k{items[e.name].key}", len(groups))
         for e in entries
     ]
     has_parts = any(entry.part is not None for entry in entries)
     return Dataset(
         path=path,
-        items=tuple(items[entry.name] for entry in entries),  # type: ignore[misc]
+        items=tuple(items[entry.name] for entry in entries),
         targets=np.array([codes[entry.label] for entry in entries], dtype=np.int64),
         groups=np.array(numbers, dtype=np.int64),
         task=Task(target, "classification", classes),
@@ -187,7 +191,9 @@ def _without_single_examples(data: Dataset) -> Dataset:
     counts = np.bincount(data.targets[training], minlength=len(data.task.classes))
     single = [name for name, count in zip(data.task.classes, counts, strict=True) if count < 2]
     lone = np.isin(data.targets, [data.task.classes.index(name) for name in single])
-    found = _drop(data, lone, "its class has fewer than two examples", f"classes with one example left out: {', '.join(single)}")
+    found = _drop(
+        data, lone, "its class has fewer than two examples", f"classes with one example left out: {', '.join(single)}"
+    )
     return _relabelled(found)
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
@@ -45,7 +44,9 @@ def read_table(path: Path, target: str | None, group: str | None) -> Rows:
     table = _open(path)
     columns = table.column_names
     if target is None:
-        raise UserError("--target COLUMN for a table", f"none; {path} has {', '.join(columns)}", "Name the label column.")
+        raise UserError(
+            "--target COLUMN for a table", f"none; {path} has {', '.join(columns)}", "Name the label column."
+        )
     for flag, name in (("--target", target), ("--group", group)):
         if name is not None and name not in columns:
             raise UserError(f"a column of {path} for {flag}", repr(name), did_you_mean(name, columns))
@@ -81,7 +82,7 @@ def _open(path: Path) -> pa.Table:
 
 def _check_classes(table: pa.Table, target: str) -> None:
     column = table[target]
-    distinct = len(pc.unique(column))
+    distinct = len(column.unique())
     if pa.types.is_floating(column.type) and distinct > MANY:
         raise UserError(
             "a target of classes", f"{target!r} with {distinct} different numbers", "Regression is not there yet."

@@ -1,9 +1,10 @@
 """`timm:ARCHITECTURE.TAG`: all of timm, with the weights that its own hub loading brings."""
 
 import socket
+from typing import Any, cast
 
 import timm
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 from torch import nn
 
 from headstart.core.errors import HeadstartError, UserError, did_you_mean
@@ -28,6 +29,12 @@ def build(architecture: str) -> nn.Module:
     return timm.create_model(architecture, pretrained=False).eval()
 
 
+def configuration(model: nn.Module) -> dict[str, Any]:
+    """How timm's authors evaluated the net: input, mean and deviation, licence."""
+    cfg: dict[str, Any] = cast(Any, model).pretrained_cfg
+    return cfg
+
+
 def describe(
     model: nn.Module,
     *,
@@ -40,7 +47,7 @@ def describe(
     benchmark: float | None = None,
 ) -> Card:
     """The card of a timm net: preprocessing from its configuration, stages from its anatomy."""
-    cfg = model.pretrained_cfg
+    cfg = configuration(model)
     side = size or int(cfg["input_size"][-1])
     taken = ImageInput(
         size=side, crop=cfg["crop_pct"], interpolation=cfg["interpolation"], mean=cfg["mean"], std=cfg["std"]
@@ -79,9 +86,10 @@ def load(name: str, *, offline: bool = False) -> Source:
         model = timm.create_model(name, pretrained=True).eval()
     except (OSError, RuntimeError) as error:
         raise HeadstartError(f"the weights of timm:{name} could not be loaded: {str(error).splitlines()[0]}") from None
-    stated = str(model.pretrained_cfg.get("license") or "")
+    cfg = configuration(model)
+    stated = str(cfg.get("license") or "")
     licence = Licence(name=stated or None, commercial=stated.lower().startswith(COMMERCIAL))
-    trained = IMAGENET if "in1k" in str(model.pretrained_cfg.get("tag", "")) else None
+    trained = IMAGENET if "in1k" in str(cfg.get("tag", "")) else None
     return Source(describe(model, name=f"timm:{name}", architecture=name, licence=licence, trained_on=trained), model)
 
 

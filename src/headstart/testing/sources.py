@@ -1,0 +1,125 @@
+"""The contract of a source: its card is true of its net, and the net that it hands out is a copy."""
+
+from collections import Counter
+
+import torch
+from torch import Tensor
+
+from headstart.sources.card import Card
+from headstart.sources.source import Source, StagedNet
+
+
+def check_source(source: Source) -> None:
+    """Check a source in a few forward passes on generated pixels.
+
+    Raises:
+        AssertionError: a sentence that says which promise is broken.
+    """
+    torch.manual_seed(0)
+    side = source.input.size
+    pixels = torch.randint(0, 256, (3, side, side, 3), dtype=torch.uint8)
+    _check_card(source.card)
+    _check_parameters(source)
+    _check_features(source, pixels)
+    _check_order(source, pixels[:2])
+    _check_net(source, pixels)
+    _check_own_head(source)
+
+
+def _check_card(card: Card) -> None:
+    provider, colon, rest = card.name.partition(":")
+    assert provider and colon and rest, f"the name of a source is provider:name, got {card.name!r}"
+    names = card.stage_names()
+    assert len(set(names)) == len(names), f"stage names must differ, got {names}"
+    assert all(names), f"every stage needs a name, got {names}"
+    assert card.stages[-1].tap == "", "the last stage is the output of the trunk: its tap must be empty"
+    early = [stage.name for stage in card.stages[:-1] if not stage.tap]
+    assert not early, f"only the last stage may have an empty tap, these have one too: {early}"
+    assert card.licence.name or not card.licence.commercial, "commercial use of weights needs a stated licence"
+    assert card.input.size > 0, f"the input needs a positive size, got {card.input.size}"
+    assert all(s > 0 for s in card.input.std), f"the input needs positive deviations, got {card.input.std}"
+    assert card.trained_on is None or card.trained_on.n > 0, "trained_on.n says how many examples there were"
+
+
+def _check_parameters(source: Source) -> None:
+    card = source.card
+    listed = Counter(name for stage in card.stages for name in stage.parameters)
+    twice = [name for name, count in listed.items() if count > 1]
+    assert not twice, f"every parameter belongs to one stage, these belong to more: {twice[:5]}"
+    trunk = {name for name, _ in source.net(2).trunk.named_parameters()}
+    missing = sorted(trunk - set(listed))
+    assert not missing, f"the stages must hold every parameter of the trunk, these are in none: {missing[:5]}"
+    unknown = sorted(set(listed) - trunk)
+    assert not unknown, f"the stages name parameters that the trunk does not have: {unknown[:5]}"
+    count = sum(p.numel() for p in source.model.parameters())
+    assert card.parameters == count, f"the card says {card.parameters} parameters, the net has {count}"
+    modules = {name for name, _ in source.model.named_modules()}
+    gone = [name for name in (card.head, *card.norms, *(s.tap for s in card.stages)) if name not in modules]
+    assert not gone, f"the card names modules that the net does not have: {gone}"
+
+
+def _check_features(source: Source, pixels: Tensor) -> None:
+    card, tap = source.card, source.tapper()
+    found = tap(pixels)
+    assert tuple(found) == card.stage_names(), f"the taps must fire in the card's order, got {tuple(found)}"
+    for stage in card.stages:
+        values = found[stage.name]
+        wanted = (len(pixels), stage.dim)
+        assert tuple(values.shape) == wanted, f"stage {stage.name} promises {wanted}, got {tuple(values.shape)}"
+        assert bool(torch.isfinite(values).all()), f"the features of stage {stage.name} must be finite"
+    again = tap(pixels)
+    assert all(torch.equal(found[name], again[name]) for name in found), "equal pixels must give equal features"
+    alone = tap(pixels[1:2])
+    for name, values in found.items():
+        close = torch.allclose(values[1:2], alone[name], rtol=1e-3, atol=1e-4)
+        assert close, f"the features of stage {name} must not depend on the rest of the batch"
+    last = found[card.stage_names()[-1]]
+    assert not torch.equal(last[0], last[1]), "different pixels must give different features"
+
+
+def _check_order(source: Source, pixels: Tensor) -> None:
+    """Features of a stage may depend on parameters of that stage and earlier ones only, and must on some of its own."""
+    net = source.net(2).eval().requires_grad_(True)
+    of_stage = {name: at for at, stage in enumerate(source.card.stages) for name in stage.parameters}
+    parameters = dict(net.trunk.named_parameters())
+    for at, (name, values) in enumerate(net.stages(pixels).items()):
+        grads = torch.autograd.grad(values.sum(), list(parameters.values()), retain_graph=True, allow_unused=True)
+        reached = [p for p, grad in zip(parameters, grads, strict=True) if grad is not None]
+        ahead = [p for p in reached if of_stage[p] > at]
+        assert not ahead, f"stage {name} depends on parameters of later stages: {ahead[:3]}"
+        own = [p for p in reached if of_stage[p] == at]
+        assert own or not source.card.stages[at].parameters, f"stage {name} depends on none of its own parameters"
+
+
+def _check_net(source: Source, pixels: Tensor) -> None:
+    before, features = source.identity, source.tapper()(pixels)
+    net = source.net(4)
+    logits = net.eval()(pixels)
+    assert tuple(logits.shape) == (len(pixels), 4), f"net(4) must give 4 logits, got {tuple(logits.shape)}"
+    assert not bool(logits.any()), "the new head must start at zero"
+    _step(net, pixels)
+    assert source.identity == before, "training a copy must not change the source"
+    after = source.tapper()(pixels)
+    assert all(torch.equal(features[k], after[k]) for k in features), "training a copy must not change the features"
+    assert not bool(source.net(4).head.weight.any()), "every copy must come with a new head"
+
+
+def _step(net: StagedNet, pixels: Tensor) -> None:
+    """One plain gradient step; the head is nudged first, or nothing would flow into the trunk."""
+    net.train()
+    with torch.no_grad():
+        net.head.weight.normal_()
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    torch.nn.functional.cross_entropy(net(pixels), torch.arange(len(pixels))).backward()
+    optimiser.step()
+
+
+def _check_own_head(source: Source) -> None:
+    own, card = source.own_head(), source.card
+    assert own is not None or not card.head_classes, "a card with head_classes needs a linear head of its own"
+    if own is None:
+        return
+    classes = len(card.head_classes)
+    wanted = (classes, card.features)
+    assert own[0].shape == wanted, f"the own head promises weights {wanted}, got {own[0].shape}"
+    assert own[1].shape == (classes,), f"the own head promises {classes} biases, got {own[1].shape}"

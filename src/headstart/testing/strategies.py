@@ -1,0 +1,116 @@
+"""The contract of a strategy: its plan is data, fits the anatomy of any source, trains, and can be put to rest."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headstart.core.plan import Plan, Solve, Train
+from headstart.core.problem import Task
+from headstart.core.progress import Silent
+from headstart.data.dataset import Dataset, Item
+from headstart.data.store import Store
+from headstart.features.extract import extract
+from headstart.linear.catalog import ESTIMATORS
+from headstart.selection.stages import resolve as stages_of
+from headstart.sources.source import Source
+from headstart.strategies.catalog import CONTROLS, STRATEGIES, plan
+from headstart.training.groups import resolve
+from headstart.training.plan_learner import PlanLearner
+
+N, CLASSES = 24, 3
+
+
+def check_strategy(name_or_plan: str | Plan, source: Source) -> None:
+    """Check a plan, or the plan behind a registered name, on one source; it is fitted once on a made problem.
+
+    Raises:
+        AssertionError: a sentence that says which promise is broken.
+    """
+    one = plan(name_or_plan) if isinstance(name_or_plan, str) else name_or_plan
+    assert isinstance(one, Plan), f"a strategy is a function that returns a Plan, got {type(one).__name__}"
+    assert one == Plan.from_json(one.to_json()), "a plan must be equal to what its JSON gives back"
+    assert one.phases, f"the plan {one.name!r} needs at least one phase"
+    if isinstance(name_or_plan, str):
+        _check_registered(name_or_plan, one)
+    for phase in one.phases:
+        if isinstance(phase, Solve):
+            _check_solve(phase, source)
+        else:
+            _check_train(phase, source)
+    _check_fit(one, source)
+
+
+def _check_registered(name: str, one: Plan) -> None:
+    assert one.name == name, f"the plan registered as {name!r} must have that name, it is called {one.name!r}"
+    if name in CONTROLS.names():
+        assert one.start == "random", f"the control {name!r} must start from random weights: it may not transfer"
+    else:
+        assert name in STRATEGIES.names(), f"{name!r} is in no registry"
+        assert one.start == "weights", f"the strategy {name!r} must start from weights, or it transfers nothing"
+
+
+def _check_solve(phase: Solve, source: Source) -> None:
+    assert phase.estimator in ESTIMATORS.names() or phase.estimator == "own-head", f"no estimator {phase.estimator!r}"
+    chosen = stages_of(phase.stages, source.card.stage_names())
+    assert chosen, f"{phase.stages} are no stages of {source.name}"
+
+
+def _check_train(phase: Train, source: Source) -> None:
+    net = source.net(CLASSES)
+    rates = resolve(source.card, net, phase.rules)
+    uncovered = sorted({name for name, _ in net.named_parameters()} - set(rates))
+    assert not uncovered, f"the rules must cover every parameter, these are left: {uncovered[:5]}"
+    frozen = [name for name, _ in net.head.named_parameters(prefix="head") if rates[name] is None]
+    assert not frozen, f"the new head must be trained, the rules freeze {frozen}"
+
+
+def _check_fit(one: Plan, source: Source) -> None:
+    classes = source.card.head_classes[:CLASSES] or tuple("abc")
+    if any(isinstance(p, Solve) and p.estimator == "own-head" for p in one.phases) and not source.card.head_classes:
+        return  # it does not apply to this source
+    with tempfile.TemporaryDirectory() as folder:
+        store, data = Store(Path(folder)), made(classes)
+        features = extract([source], data, store, Silent())
+        learner = PlanLearner(one.name, "transfer", one.resolve(epochs=1, lr=1e-3), {source.name: source}, store)
+        before = source.identity
+        fitted = learner.fit(data, seed=0, features=features)
+        assert source.identity == before, "fitting must leave the source as it is"
+        found = fitted.predict(data, features).probabilities
+        assert found.shape == (N, CLASSES), f"predictions must be {(N, CLASSES)}, got {found.shape}"
+        assert np.allclose(found.sum(axis=1), 1, atol=1e-6), "the probabilities of an example must sum to one"
+        assert float(found.min()) >= 0, "probabilities must not be negative"
+        open_ = [p for p in fitted.resolved.phases if isinstance(p, Train) and (p.epochs is None or p.lr is None)]
+        assert not open_, "the resolved plan must leave nothing open"
+        restored = learner.restore(fitted.state()).predict(data, features).probabilities
+        assert np.allclose(found, restored, atol=1e-6), "what was put to rest must predict the same when restored"
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A modality without files: an example is noise whose seed is its name, on a level that is its class."""
+
+    name: str = "noise"
+    version: str = "1"
+    baseline: None = None
+
+    def prepare(self, item: Item, card_input: Any) -> NDArray[np.uint8]:
+        """(size, size, 3) uint8."""
+        at = int(item.name)
+        noise = np.random.default_rng(at).integers(0, 100, (card_input.size, card_input.size, 3))
+        return (noise + 70 * (at % CLASSES)).astype(np.uint8)
+
+    def augment(self, batch: Tensor, seed: int) -> Tensor:
+        """The batch, mirrored for odd seeds."""
+        return batch.flip(2) if seed % 2 else batch
+
+
+def made(classes: tuple[str, ...]) -> Dataset:
+    """A few generated examples of three classes."""
+    at = np.arange(N)
+    items = tuple(Item(str(i), Path(str(i)), f"noise-{i}") for i in at)
+    return Dataset("made", items, at % CLASSES, at, Task("class", "classification", classes), Noise())
