@@ -8,7 +8,7 @@ those that ship. Truth is the gain of the two refitted arms on the rest of the p
 
 - coverage: does the nominal 90 % interval of the gain cover the true gain, and the score's interval the true score;
 - A/A: the same learner on features of the same kind and width, other seed, in both roles;
-- permuted: labels shuffled, nothing can be learned.
+- permuted: labels drawn by lot, nothing can be learned.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from headstart.core.plan import Plan, Solve
 from headstart.core.problem import Task
 from headstart.core.progress import Silent
 from headstart.evaluation.folds import OutOfFold, fold_maps
-from headstart.evaluation.verdict import compare, score_interval
+from headstart.evaluation.verdict import chosen_interval, compare
 from headstart.metrics.scores import metric
 from headstart.strategies.catalog import plan
 from headstart.training.plan_learner import PlanLearner
@@ -90,16 +90,16 @@ def draw(seed: int, bank: str) -> tuple[View, View, Arrays, tuple[PlanLearner, .
     rng = np.random.default_rng(seed)
     pixels, labels = load_digits(return_X_y=True)
     pixels = pixels / 16
-    classes = np.sort(rng.choice(10, size=int(rng.integers(2, 7)), replace=False))
+    classes = np.sort(rng.choice(10, size=int(rng.integers(2, 11)), replace=False))
     at = np.flatnonzero(np.isin(labels, classes))
     pixels, targets = pixels[at], np.searchsorted(classes, labels[at])
-    blur = float(rng.uniform(0.1, 0.8))
+    blur = float(rng.uniform(0.3, 1.5))
     noisy = pixels + blur * rng.normal(size=pixels.shape)  # so that small tasks are neither trivial nor hopeless
     if bank == "permuted":
-        targets = rng.permutation(targets)
+        targets = rng.integers(0, len(classes), len(targets))
     width, noise = int(rng.choice([16, 48, 128])), float(rng.uniform(0, 1.5))
-    good = bank == "coverage" and rng.random() < 0.5
-    source = good_map(noisy, targets, noise + 0.3, seed) if good else relu_map(noisy, width, noise, seed)
+    good = bank == "coverage" and rng.random() < 0.7
+    source = good_map(noisy, targets, 0.5 * noise + 0.25, seed) if good else relu_map(noisy, width, noise, seed)
     table = {
         "source": {"early": relu_map(noisy, 32, noise, seed + 7), "last": source},
         "untrained": {"all": relu_map(noisy, width, noise, seed + 999)},
@@ -149,7 +149,9 @@ def run(seed: int, bank: str) -> dict[str, float | str | int]:
             if arm.name in (judged.transfer, judged.control):
                 fitted = refit(bench, arm)
                 truth[arm.name] = float(ACCURACY(fitted.predict(rest, features).probabilities, rest.targets))
-        own = score_interval(oof.of(judged.transfer), train.targets, train.groups, ACCURACY, seed, refits=True)
+        rivals = [arm.name for arm in arms if arm.role == "transfer"]
+        tables, pick = [oof.of(arm) for arm in rivals], rivals.index(judged.transfer)
+        own = chosen_interval(tables, pick, train.targets, train.groups, ACCURACY, seed)
     return {
         "seed": seed, "bank": bank, "n": len(train), "transfer": judged.transfer, "control": judged.control,
         "gain": judged.gain.value, "low": judged.gain.low, "high": judged.gain.high, "claim": judged.claim,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from headstart import runs
 from headstart.advisor import work as work_file
 from headstart.advisor.account import histories, record
@@ -119,19 +118,25 @@ def fit(
     shown, clock, store = progress or Silent(), Clock(), Store()
     wanted = _checked(sources, strategies, metric, minutes)
     asked_work = None if replay is None else work_file.read(Path(replay))
-    target_folder = None if out is None else runs.free(Path(out))
     with clock.stage("read"):
         data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
     asked = _asked(data, target, wanted, stage, minutes, metric, deliver, seed)
-    finished = target_folder or store.root / "runs" / _digest(asked)
+    finished = store.root / "runs" / _digest(asked) if out is None else Path(out)
+    known = None if replay else runs.answered(finished, asked)
+    if known is not None:
+        shown.say(f"{finished} has answered this already; remove it to run again")
+        return Result(known, finished)
+    runs.free(finished)
     folder, work = runs.begin(finished, asked, asked_work)
     question = Question(data, asked, strategies=wanted[1], folder=folder, any_licence=any_licence)
     found = survey(question, work, store, shown, clock)
     study = _study(found, clock)
     with clock.stage("evaluate"):
         written = _record(found, study, clock)
-        runs.finish(folder, finished, written, study, histories(study), found.cards)
-        write_report(finished, thumbnails=runs.thumbnails(finished, data) if thumbnails else None)
+        aside = runs.write(folder, written, study, histories(study), found.cards)
+        pictures = runs.thumbnails(aside, data) if thumbnails else None
+        write_report(aside, thumbnails=pictures, called=finished)
+        runs.publish(folder, finished)
     return Result(written, finished)
 
 
@@ -159,7 +164,7 @@ def advise(
         question = Question(data, asked, strategies=wanted[1], folder=Path(scratch), any_licence=any_licence)
         found = survey(question, None, store, shown, clock)
         tier = look(found.bench, found.arms, found.work.sources)
-        work = with_steps(found.work, found.arms, tier, found.sources)
+        work = with_steps(found.work, found.arms, tier)
         return options(found.bench, found.arms, work, tier)
 
 
@@ -175,7 +180,7 @@ def load(run: str | Path) -> Result:
 def _study(found: Survey, clock: Clock) -> Study:
     with clock.stage("select"):
         tier = look(found.bench, found.arms, found.work.sources)
-        work = with_steps(found.work, found.arms, tier, found.sources)
+        work = with_steps(found.work, found.arms, tier)
         left = found.work.asked.minutes * 60 - clock.total
         work = granted(work, found.bench, found.arms, tier, left)
         found.save(work)

@@ -48,6 +48,13 @@ def free(out: Path) -> Path:
     return out
 
 
+def answered(finished: Path, asked: Asked) -> Record | None:
+    """The record of a finished run that has answered this very question already."""
+    if not (finished / RECORD).exists() or not (finished / work_file.NAME).exists():
+        return None
+    return read_record(finished) if work_file.read(finished / work_file.NAME).asked == asked else None
+
+
 def begin(finished: Path, asked: Asked, replay: Work | None) -> tuple[Path, Work | None]:
     """The folder where unfinished work is kept beside the run, and the work decided there so far.
 
@@ -70,15 +77,14 @@ def begin(finished: Path, asked: Asked, replay: Work | None) -> tuple[Path, Work
     return folder, replay
 
 
-def finish(
+def write(
     folder: Path,
-    finished: Path,
     record: Record,
     study: Study,
     history: Sequence[Mapping[str, object]],
     cards: Mapping[str, Card],
-) -> None:
-    """Write everything aside, then let the run appear at once."""
+) -> Path:
+    """Write a run aside; `publish` lets it appear."""
     aside = folder / "run"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
@@ -88,10 +94,15 @@ def finish(
     lines = "".join(json.dumps(row) + "\n" for row in history)
     (aside / "history.jsonl").write_text(lines, encoding="utf-8")
     _write_model(aside, study, record, cards)
+    return aside
+
+
+def publish(folder: Path, finished: Path) -> None:
+    """Let the run that was written aside appear at once, and drop the unfinished work."""
     if finished.exists():
         shutil.rmtree(finished)
     finished.parent.mkdir(parents=True, exist_ok=True)
-    aside.replace(finished)
+    (folder / "run").replace(finished)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -27,6 +27,7 @@ from headstart.core.record import (
     Verdict,
 )
 from headstart.data.dataset import Dataset
+from headstart.evaluation.figures import Figures
 from headstart.evaluation.folds import FOLDS
 from headstart.evaluation.verdict import Comparison
 from headstart.metrics.intervals import LEVEL, Interval
@@ -62,10 +63,10 @@ def record(
         data: all that is not test.
         test: the test part.
         how_tested: "given", "split" or "none".
-        cards: of the sources that were candidates.
+        cards: of the candidate sources.
         clock: where time went.
         work_done: counted work.
-        warnings: about the data and the preconditions of transfer.
+        warnings: about data and preconditions.
     """
     judged = study.figures.comparison
     if judged is None:
@@ -78,7 +79,7 @@ def record(
         setting="inductive",
         tasks=(TaskRecord(name=data.task.name, kind=data.task.kind, classes=data.task.classes),),
         data=_data(data, test, how_tested, warnings),
-        sources=tuple(_source(card) for card in cards.values()),
+        sources=tuple(map(_source, cards.values())),
         strategy=study.decision.delivered,
         stages=delivered.stages,
         metric=study.work.asked.metric,
@@ -93,12 +94,7 @@ def record(
         candidates=candidates,
         stage_curve=study.curve,
         advice=study.advice,
-        calibration=Calibration(
-            temperature=figures.temperature,
-            error_before=figures.error_before,
-            error_after=figures.error_after,
-            on=figures.on,
-        ),
+        calibration=_calibration(figures),
         notes=(*notes, *_contradiction(study)),
         budget=_budget(study),
         seconds=_seconds(clock),
@@ -263,6 +259,11 @@ def _source(card: Card) -> SourceRecord:
         trained_on=on.name if on else None,
         trained_on_n=on.n if on else None,
     )
+
+
+def _calibration(figures: Figures) -> Calibration:
+    errors = {"error_before": figures.error_before, "error_after": figures.error_after}
+    return Calibration(temperature=figures.temperature, on=figures.on, **errors)
 
 
 def _budget(study: Study) -> Budget:

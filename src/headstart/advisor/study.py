@@ -20,7 +20,6 @@ from headstart.evaluation.figures import Figures, comparison, figures
 from headstart.evaluation.folds import OutOfFold
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.loo import stage_curve
-from headstart.sources.source import Source
 from headstart.training.loop import time_step
 from headstart.training.plan_learner import FittedAny, PlanLearner
 
@@ -75,7 +74,7 @@ def chosen_source(done: Mapping[str, Sequence[Done]], sources: Sequence[str]) ->
     return linear[0].source or sources[0] if linear else sources[0]
 
 
-def with_steps(work: Work, arms: Arms, tier: Tier0, sources: Mapping[str, Source]) -> Work:
+def with_steps(work: Work, arms: Arms, tier: Tier0) -> Work:
     """The work with a timed training step of each net that may train."""
     if work.climbs is not None:
         return work

@@ -1,4 +1,4 @@
-"""`work.json`: minutes turned into work once. Work is executed, not the clock, so it can be killed, resumed, replayed."""
+"""`work.json`: minutes turned into work once. Work is executed, not the clock: it can be killed, resumed, replayed."""
 
 import json
 import os

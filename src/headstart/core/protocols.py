@@ -96,7 +96,7 @@ class Machine:
 
 
 class Learner(Protocol):
-    """A competitor: a transfer arm or a control. Everything that is fitted to data is fitted in `fit`, inside the fold."""
+    """A competitor: a transfer arm or a control. All that is fitted to data is fitted in `fit`, inside the fold."""
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ is renamed into place after its rows, so a shard either exists as a whole or not
 each to a shard of its own.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,10 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from headstart.core.errors import UserError
+
 ENVIRONMENT = "HEADSTART_CACHE"
 LIMIT_ENVIRONMENT = "HEADSTART_CACHE_GB"
 LIMIT_GB = 20.0
-REGAINABLE = ("features", "pixels", "notes", "weights")
+TABLES = ("features", "pixels")
+REGAINABLE = (*TABLES, "notes", "weights")
 
 
 def cache_root() -> Path:
@@ -50,8 +54,13 @@ class Table:
             if index.stem in self._seen:
                 continue
             self._seen.add(index.stem)
-            keys = pq.read_table(index, columns=["key"])["key"].to_pylist()
-            self._at.update({key: (index.stem, row) for row, key in enumerate(keys)})
+            try:
+                keys = pq.read_table(index, columns=["key"])["key"].to_pylist()
+                rows = len(self._shard(index.stem))
+            except (OSError, ValueError):  # dropped by another process, or damaged: its rows are computed again
+                continue
+            if rows == len(keys):
+                self._at.update({key: (index.stem, row) for row, key in enumerate(keys)})
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """Distinct keys that have no row, in order."""
@@ -70,7 +79,13 @@ class Table:
         self._at.update({key: (name, row) for row, key in enumerate(keys)})
 
     def get(self, keys: Sequence[str]) -> NDArray[Any]:
-        """(k, ...) rows of these keys, in order; a KeyError names the first that is missing."""
+        """(k, ...) rows of these keys, in order.
+
+        Raises:
+            KeyError: a key has no row, or there is no key at all, so that nothing says how wide a row is.
+        """
+        if not keys:
+            raise KeyError("no keys")
         places = [self._at[key] for key in keys]
         first = self._shard(places[0][0])
         out = np.empty((len(places), *first.shape[1:]), dtype=first.dtype)
@@ -122,31 +137,70 @@ class Store:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_root()
         self.counters: Counter[str] = Counter()
+        self._in_use: set[Path] = set()
 
     def table(self, kind: str, *what: str) -> Table:
         """The table of everything that `what` determines."""
-        return Table(self.root / kind / hashlib.sha256("\0".join(what).encode()).hexdigest()[:32])
+        folder = self.root / kind / hashlib.sha256("\0".join(what).encode()).hexdigest()[:32]
+        self._in_use.add(folder)
+        return Table(folder)
 
     def notes(self, kind: str) -> Notes:
         """Facts of one kind."""
         return Notes(self.root / "notes" / f"{kind}.json")
 
     def size(self) -> int:
-        """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.root.rglob("*") if file.is_file())
+        """Bytes on disk of all that can be had again."""
+        return sum(_bytes(self.root / kind) for kind in REGAINABLE)
 
     def trim(self) -> None:
-        """Drop the least recently used tables until the cache is within its limit."""
-        limit = float(os.environ.get(LIMIT_ENVIRONMENT, LIMIT_GB)) * 1e9
-        tables = [table for kind in ("features", "pixels") for table in (self.root / kind).glob("*")]
-        total = self.size()
-        for table in sorted(tables, key=lambda path: path.stat().st_mtime):
+        """Drop the least recently used tables until the cache is within its limit; never one that this run opened.
+
+        Raises:
+            UserError: the limit in the environment is not a number.
+        """
+        limit, total = limit_bytes(), self.size()
+        tables = [table for kind in TABLES for table in (self.root / kind).glob("*") if table not in self._in_use]
+        for table in sorted(tables, key=_used):
             if total <= limit:
                 return
-            total -= sum(file.stat().st_size for file in table.iterdir())
+            total -= _bytes(table)
             shutil.rmtree(table, ignore_errors=True)
 
     def clear(self) -> None:
         """Drop everything that can be had again. Runs that live here, and whatever else does, stay."""
         for kind in REGAINABLE:
             shutil.rmtree(self.root / kind, ignore_errors=True)
+
+
+def limit_bytes() -> float:
+    """How large the cache may grow: HEADSTART_CACHE_GB, else 20 GB.
+
+    Raises:
+        UserError: it is not a number.
+    """
+    stated = os.environ.get(LIMIT_ENVIRONMENT, str(LIMIT_GB))
+    try:
+        limit = float(stated)
+    except ValueError:
+        limit = -1.0
+    if not 0 <= limit < float("inf"):
+        raise UserError(f"a number of gigabytes in {LIMIT_ENVIRONMENT}", repr(stated), "Set it to one, or unset it.")
+    return limit * 1e9
+
+
+def _used(table: Path) -> float:
+    """When a table was last opened; long ago if another process has dropped it."""
+    try:
+        return table.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _bytes(folder: Path) -> int:
+    """Bytes in a folder, whatever other processes drop meanwhile."""
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 
 from headstart.core.predictions import Floats
-from headstart.core.record import On
 from headstart.core.protocols import Metric
+from headstart.core.record import On
 from headstart.evaluation.evidence import Evidence
-from headstart.evaluation.verdict import Comparison, compare, paired_gain, score_interval
+from headstart.evaluation.verdict import Comparison, chosen_interval, compare, paired_gain, score_interval
 from headstart.metrics.calibration import expected_calibration_error, fit_temperature, scale
 from headstart.metrics.intervals import Interval
 from headstart.metrics.scores import METRICS
@@ -55,7 +55,7 @@ def figures(evidence: Evidence, delivered: str, metric: Metric, seed: int) -> Fi
     judged = comparison(evidence, metric, seed)
     index, mean = evidence.oof.mean(delivered)
     temperature = fit_temperature(mean, evidence.train.truth[index])
-    on, probabilities, truth, groups = _where(evidence, delivered)
+    on, probabilities, truth = _where(evidence, delivered)
     refits = on == "out-of-fold"
     scaled = np.stack([scale(table, temperature) for table in probabilities])
     audit = None
@@ -64,7 +64,7 @@ def figures(evidence: Evidence, delivered: str, metric: Metric, seed: int) -> Fi
         audit = paired_gain(*pair, evidence.test.truth, evidence.test.groups, metric, seed)
     return Figures(
         comparison=judged,
-        score=score_interval(scaled, truth, groups, metric, seed, refits=refits),
+        score=_delivered(evidence, delivered, scaled, metric, seed, refits=refits),
         on=on,
         n=len(truth),
         scores=_every_metric(scaled, truth),
@@ -77,12 +77,29 @@ def figures(evidence: Evidence, delivered: str, metric: Metric, seed: int) -> Fi
     )
 
 
-def _where(evidence: Evidence, arm: str) -> tuple[Literal["test", "out-of-fold"], Floats, np.ndarray, np.ndarray]:
+def _delivered(evidence: Evidence, arm: str, scaled: Floats, metric: Metric, seed: int, *, refits: bool) -> Interval:
+    """The delivered model's score: plain on the test, paid for having been chosen out of fold."""
+    if not refits and evidence.test is not None:
+        return score_interval(scaled, evidence.test.truth, evidence.test.groups, metric, seed, refits=False)
+    _, index = _scored(evidence, arm)
+    cells = evidence.oof.scored(arm)
+    rivals = [
+        other
+        for other in evidence.oof.arms()
+        if evidence.roles[other] == evidence.roles[arm] and (evidence.oof.scored(other) >= cells).all()
+    ]
+    rounds = np.flatnonzero(cells.any(axis=1))
+    tables = [scaled if other == arm else evidence.oof.of(other)[rounds][:, index] for other in rivals]
+    train = evidence.train
+    return chosen_interval(tables, rivals.index(arm), train.truth[index], train.groups[index], metric, seed)
+
+
+def _where(evidence: Evidence, arm: str) -> tuple[Literal["test", "out-of-fold"], Floats, np.ndarray]:
     """(R, n, C) predictions of an arm on the test, else on all that it has scored out of fold."""
     if evidence.test is not None and arm in evidence.tested:
-        return "test", evidence.tested[arm][None], evidence.test.truth, evidence.test.groups
+        return "test", evidence.tested[arm][None], evidence.test.truth
     tables, index = _scored(evidence, arm)
-    return "out-of-fold", tables, evidence.train.truth[index], evidence.train.groups[index]
+    return "out-of-fold", tables, evidence.train.truth[index]
 
 
 def _scored(evidence: Evidence, arm: str) -> tuple[Floats, np.ndarray]:

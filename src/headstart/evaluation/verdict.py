@@ -17,7 +17,7 @@ from headstart.core.protocols import Metric, Role
 from headstart.evaluation.folds import OutOfFold
 from headstart.metrics.intervals import LEVEL, Interval, group_weights, max_t, percentile, widen
 
-WIDEN = 1.3
+WIDEN = 1.4
 DECIDABLE = 50.0  # times the labels that are there; needing more than that is as good as never
 
 
@@ -166,6 +166,27 @@ def score_interval(
     value = float(np.mean([metric(table, truth) for table in tables]))
     draws = np.mean([metric(table, truth, weights) for table in tables], axis=0)
     return within(percentile(widen(draws, value, WIDEN) if refits else draws, value, LEVEL), metric)
+
+
+def chosen_interval(
+    arms: Sequence[Floats], pick: int, truth: Ints, groups: Ints, metric: Metric, seed: int
+) -> Interval:
+    """The out-of-fold score of the arm that was chosen because it scored best, which flatters it.
+
+    Args:
+        arms: (R, n, C) predictions of each arm that it was chosen from, on the same repeats and examples.
+        pick: which was chosen.
+        truth: (n,) label codes.
+        groups: (n,) pieces of evidence.
+        metric: what is scored.
+        seed: of the bootstrap.
+    """
+    weights = group_weights(groups, seed)
+    sign = 1.0 if metric.higher_is_better else -1.0
+    values = sign * np.array([np.mean([metric(table, truth) for table in arm]) for arm in arms])
+    raw = [sign * np.mean([metric(table, truth, weights) for table in arm], axis=0) for arm in arms]
+    draws = np.array([widen(d, v, WIDEN) for d, v in zip(raw, values, strict=True)])
+    return within(oriented(max_t(draws, values, pick), sign), metric)
 
 
 def within(interval: Interval, metric: Metric) -> Interval:

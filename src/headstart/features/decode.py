@@ -18,6 +18,10 @@ AHEAD = 3  # batches decoded before they are asked for: overlap with bounded mem
 def decode(items: Sequence[Item], modality: Modality, card_input: Any, store: Store) -> NDArray[np.uint8]:
     """(k, ...) prepared examples."""
     store.counters["decoded"] += len(items)
+    return _prepared(items, modality, card_input)
+
+
+def _prepared(items: Sequence[Item], modality: Modality, card_input: Any) -> NDArray[np.uint8]:
     return np.stack([modality.prepare(item, card_input) for item in items])
 
 
@@ -29,7 +33,8 @@ def batches(
     waiting: deque[tuple[Sequence[Item], Future[NDArray[np.uint8]]]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         for part in parts:
-            waiting.append((part, pool.submit(decode, part, modality, card_input, store)))
+            store.counters["decoded"] += len(part)  # here, not in the threads: a Counter is not safe there
+            waiting.append((part, pool.submit(_prepared, part, modality, card_input)))
             if len(waiting) > AHEAD:
                 done, future = waiting.popleft()
                 yield done, future.result()

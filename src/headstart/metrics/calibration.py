@@ -34,7 +34,7 @@ def fit_temperature(probabilities: Floats, truth: Ints) -> float:
 
 
 def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = 15) -> float:
-    """Mean gap between confidence and accuracy over `bins` equally wide bins of confidence, weighted by their counts."""
+    """Mean gap between confidence and accuracy over `bins` equally wide bins of confidence, weighted by count."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == truth
     which = np.minimum((confidence * bins).astype(int), bins - 1)

@@ -17,13 +17,14 @@ _CURVES = 4  # arms whose training curves are drawn
 _SHOWN = 12  # mistakes, the surest first
 
 
-def write(run: Path, *, thumbnails: Mapping[str, bytes] | None = None) -> Path:
+def write(run: Path, *, thumbnails: Mapping[str, bytes] | None = None, called: Path | None = None) -> Path:
     """Write `report.html` into a run's folder, from its record, history and predictions.
 
     Args:
         run: the folder of a finished run.
         thumbnails: JPEG or PNG bytes by example name, for (some of) the names that `mistakes` gives; without them the
             page shows names only.
+        called: the folder as the reader will find it, where the run still stands aside.
 
     Returns:
         The path of the page.
@@ -31,7 +32,7 @@ def write(run: Path, *, thumbnails: Mapping[str, bytes] | None = None) -> Path:
     Raises:
         UserError: there is no finished run in that folder.
     """
-    html = _environment().get_template("page.html.j2").render(_context(run, thumbnails or {}))
+    html = _environment().get_template("page.html.j2").render(_context(run, thumbnails or {}, called or run))
     page, aside = run / "report.html", run / ".report.html.part"
     aside.write_text(html, encoding="utf-8", errors="replace")
     return aside.replace(page)
@@ -49,7 +50,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _context(run: Path, thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
+def _context(run: Path, thumbnails: Mapping[str, bytes], called: Path) -> dict[str, Any]:
     record = inputs.record(run)
     found = inputs.outputs(run, record)
     arms = tables.ranked(record)
@@ -72,7 +73,7 @@ def _context(run: Path, thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
         "mistakes": [(m, _picture(thumbnails.get(m.name))) for m in inputs.worst(found, _SHOWN)],
         "plan": tables.plan_rows(plan) if plan is not None else None,
         "times": tables.times(record),
-        "commands": tables.commands(record, run),
+        "commands": tables.commands(record, called),
     }
 
 

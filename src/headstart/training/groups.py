@@ -34,7 +34,7 @@ _NORMS = (
 _FORMS = ("head", "norm", "*", "stage:NAME", "stage:-1", "stage:..2", "param:GLOB")
 
 
-class FrozenMoved(HeadstartError):
+class FrozenMovedError(HeadstartError):
     """Something that a rule froze has changed: a bug, never the user's mistake."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -195,11 +195,11 @@ def assert_unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """Compare digests from before and after a phase.
 
     Raises:
-        FrozenMoved: some differ in at least one bit.
+        FrozenMovedError: some differ in at least one bit.
     """
     moved = [name for name, digest in before.items() if after.get(name) != digest]
     if moved:
-        raise FrozenMoved(moved)
+        raise FrozenMovedError(moved)
 
 
 def optimiser(net: nn.Module, rates: Rates, phase: Train, lr: float) -> torch.optim.Optimizer:

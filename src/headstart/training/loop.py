@@ -40,7 +40,7 @@ class Pixels(Protocol):
         ...
 
 
-class Diverged(UserError):
+class DivergedError(UserError):
     """The loss is no longer a number."""
 
     def __init__(self, epoch: int, lr: float) -> None:
@@ -112,7 +112,7 @@ def train(
 
     Raises:
         UserError: the rules do not fit the net, the phase is not resolved, or the loss is not finite.
-        FrozenMoved: a frozen weight or buffer changed in at least one bit.
+        FrozenMovedError: a frozen weight or buffer changed in at least one bit.
     """
     work = _Work(net, card, phase, view, pixels, seed, step)
     before = groups.digests(groups.fixed_tensors(net, work.rates, work.still))
@@ -256,7 +256,7 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
                 work.step.advance(len(targets))
     n = len(work.view)
     if not np.isfinite(loss_sum):
-        raise Diverged(epoch, work.lr)
+        raise DivergedError(epoch, work.lr)
     measured = (None, None) if validation is None else _measure(predict(work.net, validation, work.pixels), validation)
     if work.step is not None:
         work.step.note(f"epoch {epoch}/{work.epochs}, loss {loss_sum / n:.3f}")

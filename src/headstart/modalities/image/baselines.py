@@ -9,6 +9,7 @@ from torch import Tensor
 from headstart.sources.card import ImageInput
 
 SIDE = 32
+INPUT = ImageInput(size=SIDE, crop=1.0, interpolation="bilinear")
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class RawPixels:
 
     name: str = "raw"
     identity: str = "raw-pixels-1"
-    input: ImageInput = ImageInput(size=SIDE, crop=1.0, interpolation="bilinear")
+    input: ImageInput = INPUT
 
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
         """(n, 32, 32, 3) uint8 -> (n, 3072) in 0..1."""

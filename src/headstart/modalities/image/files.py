@@ -1,7 +1,9 @@
 """Picture files: which can be read, and why the others cannot. Verified once, by decoding; remembered by content."""
 
 import hashlib
+import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,19 +18,32 @@ from headstart.modalities.image.prepare import open_rgb
 
 LARGEST = 178_000_000  # pixels; a picture that claims more is not decoded
 GOOD = "good"
-IGNORED = {".ds_store", "thumbs.db", "desktop.ini"}
+IGNORED = {".ds_store", "thumbs.db", "desktop.ini", "__macosx"}
 THREADS = 2
+KEPT_EVERY = 2000  # files after which what was learned is written down, so that a kill does not lose it all
+# What decoders raise on damaged content, beside OSError.
+DAMAGE = (
+    ValueError,
+    SyntaxError,
+    EOFError,
+    MemoryError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
 
 
 def hidden(path: Path) -> bool:
-    """Files that systems leave in folders: not worth a word."""
+    """Files and folders that systems leave behind: not worth a word."""
     return path.name.startswith(".") or path.name.casefold() in IGNORED
 
 
 def verify(
     named: Sequence[tuple[str, Path]], store: Store | None, progress: Progress
-) -> tuple[dict[str, Item], tuple[SkippedFile, ...]]:
-    """Items by name for the files that decode, and the others with their reasons.
+) -> tuple[Item | SkippedFile, ...]:
+    """For every file an item if it decodes, else the reason why it is left out; in order.
 
     Args:
         named: (name for people, path).
@@ -36,50 +51,63 @@ def verify(
         progress: shows the pass.
     """
     notes = None if store is None else store.notes("image-files-1")
-    items: dict[str, Item] = {}
-    skipped: list[SkippedFile] = []
     learned: dict[str, str] = {}
+    found: list[Item | SkippedFile] = []
 
-    def look(entry: tuple[str, Path]) -> tuple[str, Path, str, str]:
-        name, path = entry
+    def look(path: Path) -> tuple[str, str, bool]:
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            return name, path, "", f"cannot be read ({error.strerror})"
-        key = hashlib.sha256(content).hexdigest()
-        known = None if notes is None else notes.get(key)
-        if known is None:
-            known = learned[key] = state(path) if content else "empty"
-            if content and store is not None:
-                store.counters["decoded"] += 1
-        return name, path, key, known
+            key = content_key(path)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in a table's path
+            return "", f"cannot be read ({getattr(error, 'strerror', None) or error})", False
+        known = learned.get(key) if notes is None else learned.get(key) or notes.get(key)
+        return key, known or state(path), known is None
 
-    with progress.step("reading", len(named)) as step, ThreadPoolExecutor(THREADS) as pool:
-        for name, path, key, said in pool.map(look, named):
-            if said == GOOD:
-                items[name] = Item(name, path, key)
-            else:
-                skipped.append(SkippedFile(name=name, why=said))
+    with (
+        warnings.catch_warnings(),  # around the threads, not in them: filters are shared
+        progress.step("reading", len(named)) as step,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        warnings.simplefilter("ignore")  # decoders warn of odd metadata; what matters is whether the picture comes out
+        for (name, path), (key, said, decoded) in zip(named, pool.map(look, (p for _, p in named)), strict=True):
+            found.append(Item(name, path, key) if said == GOOD else SkippedFile(name=name, why=said))
+            if decoded:
+                learned[key] = said
+                if store is not None:
+                    store.counters["decoded"] += 1
+            if notes is not None and len(learned) >= KEPT_EVERY:
+                notes.put(learned)
+                learned = {}
             step.advance()
     if notes is not None:
         notes.put(learned)
-    return items, tuple(skipped)
+    return tuple(found)
+
+
+def content_key(path: Path) -> str:
+    """sha256 of the file's bytes, read in pieces.
+
+    >>> import tempfile; file = Path(tempfile.mkdtemp()) / "empty"
+    >>> _ = file.write_bytes(b""); content_key(file)[:12]
+    'e3b0c44298fc'
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def state(path: Path) -> str:
-    """`GOOD`, or why a picture cannot be used."""
+    """`GOOD`, or why a picture cannot be used. The size is judged by the header, before anything is decoded."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                width, height = file.size
-            if width * height > LARGEST:
-                return f"too large ({width} x {height} pixels)"
-            open_rgb(path)
+        if path.stat().st_size == 0:
+            return "empty"
+        with Image.open(path) as file:
+            width, height = file.size
+        if width * height > LARGEST:
+            return f"too large ({width} x {height} pixels)"
+        open_rgb(path)
     except UnidentifiedImageError:
         return "not a picture"
     except Image.DecompressionBombError:
-        return "too large (more pixels than is safe)"
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        return f"damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        return f"too large (more than {LARGEST:,} pixels)"
+    except (OSError, *DAMAGE) as error:
+        return f"damaged ({(str(error).splitlines() or [type(error).__name__])[0]})"
     return GOOD

@@ -46,7 +46,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def square(image: Image.Image, wanted: ImageInput) -> NDArray[np.uint8]:
-    """(size, size, 3): the shorter side resized to size / crop, then the centre cut out, as the weights were evaluated."""
+    """(size, size, 3): the shorter side resized to size / crop, then the centre cut out."""
     scaled = int(np.floor(wanted.size / wanted.crop))
     short = min(image.size)
     sides = tuple(max(int(side * scaled / short), wanted.size) if side != short else scaled for side in image.size)

