@@ -57,7 +57,7 @@ class Table:
             try:
                 keys = pq.read_table(index, columns=["key"])["key"].to_pylist()
                 rows = len(self._shard(index.stem))
-            except (OSError, ValueError):  # dropped by another process, or damaged: its rows are computed again
+            except (OSError, ValueError, EOFError):  # dropped by others, or damaged: computed again
                 continue
             if rows == len(keys):
                 self._at.update({key: (index.stem, row) for row, key in enumerate(keys)})

@@ -40,7 +40,7 @@ def stages(model: nn.Module, size: int) -> tuple[Stage, ...]:
     """Stages of a net for (size, size) inputs; the last is what the classifier gets.
 
     Raises:
-        UserError: the net cannot take images of that size.
+        UserError: the net cannot take images of that size, or timm does not say how its layers follow each other.
     """
     layout: Layout = "NHWC" if getattr(model, "output_fmt", None) == "NHWC" else "NCHW"
     run = _dry_run(model, size, layout)
@@ -66,6 +66,8 @@ def _groups(model: nn.Module) -> Iterator[list[str]]:
     timm joins what follows the last block to that block; here it is a group of its own.
     """
     head = classifier_name(model)
+    if not hasattr(model, "group_matcher"):
+        raise UserError("a net whose layers timm can order", type(model).__name__, "Choose another architecture.")
     before = ""
     for names in group_parameters(model, model.group_matcher(coarse=True)).values():  # type: ignore[operator]
         own = [name for name in names if not (head and name.startswith(f"{head}."))]

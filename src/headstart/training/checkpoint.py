@@ -50,8 +50,11 @@ class Checkpoints:
         index = self._index()
         if index is None:
             return None
-        last = load_file(self.folder / index["last"])
-        best = None if index["best"] == index["last"] else load_file(self.folder / index["best"])
+        try:
+            last = load_file(self.folder / index["last"])
+            best = None if index["best"] == index["last"] else load_file(self.folder / index["best"])
+        except FileNotFoundError:
+            return None
         return Saved(index["history"], last, best)
 
     def save(self, tensors: Mapping[str, Tensor], history: Sequence[Mapping[str, Any]], best_epoch: int) -> None:
@@ -77,7 +80,7 @@ class Checkpoints:
             index = json.loads((self.folder / _INDEX).read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        return index if index.get("identity") == self.identity else None
+        return index if isinstance(index, dict) and index.get("identity") == self.identity else None
 
 
 def _settle(aside: Path, path: Path) -> None:

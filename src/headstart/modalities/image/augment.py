@@ -25,5 +25,5 @@ def augment(batch: Tensor, seed: int) -> Tensor:
     grid = functional.affine_grid(theta, list(planes.shape), align_corners=False)
     moved = functional.grid_sample(planes, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     mean = moved.mean(dim=(1, 2, 3), keepdim=True)
-    lit = (moved - mean) * contrast + mean + light
-    return lit.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    lit = torch.addcmul(mean * (1 - contrast) + light + 0.5, moved, contrast)  # half a level up: uint8 cuts off
+    return lit.clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()

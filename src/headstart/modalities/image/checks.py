@@ -22,10 +22,10 @@ def checked(data: Dataset) -> Dataset:
     if len(data.task.classes) >= 2:
         return data
     found = ", ".join(data.task.classes) or "none"
-    first = f"; {len(data.skipped)} files skipped, such as {data.skipped[0].name}: {data.skipped[0].why}"
+    first = "".join(f"; {len(data.skipped)} files skipped, such as {one.name}: {one.why}" for one in data.skipped[:1])
     raise UserError(
         "at least two classes with two readable pictures each",
-        f"{len(data.task.classes)} ({found}{first if data.skipped else ''})",
+        f"{len(data.task.classes)} ({found}{first})",
         "Add pictures, or check the layout of the data.",
     )
 

@@ -96,14 +96,19 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _files(root: Path) -> list[Path]:
-    return sorted(path for path in _inside(root) if path.is_file() and not hidden(path))
+    return sorted(path for path in _inside(root) if _is_file(path) and not hidden(path))
 
 
 def _below(folder: Path) -> list[Path]:
     def seen(path: Path) -> bool:
-        return path.is_file() and not any(hidden(folder / part) for part in path.relative_to(folder).parts)
+        return _is_file(path) and not any(hidden(folder / part) for part in path.relative_to(folder).parts)
 
     return sorted(path for path in folder.rglob("*") if seen(path))
+
+
+def _is_file(path: Path) -> bool:
+    """Also a link that leads nowhere: it is said to be unreadable, not passed over."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _inside(root: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from headstart.sources.card import ImageInput
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}  # modes with more than eight bits a sample
+STRIP = 16  # the middle of a picture longer than this many times its width is all that the centre crop can see
 SHRINK_SAFE = 2  # a JPEG may be decoded at a fraction of its size while it stays this many times larger than needed
 
 
@@ -32,7 +33,7 @@ def rgb(image: Image.Image) -> Image.Image:
     """Any mode -> RGB: sixteen bits scaled to eight, transparency over white."""
     if image.mode in DEEP:
         return _eight_bits(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         over = image.convert("RGBA")
         page = Image.new("RGBA", over.size, (255, 255, 255, 255))
         return Image.alpha_composite(page, over).convert("RGB")
@@ -40,17 +41,25 @@ def rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float64)
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
     top = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=0.0)), 1.0)
     return Image.fromarray(np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8))
 
 
 def square(image: Image.Image, wanted: ImageInput) -> NDArray[np.uint8]:
-    """(size, size, 3): the shorter side resized to size / crop, then the centre cut out."""
+    """(size, size, 3): the shorter side resized to size / crop, then the centre cut out, as timm does it."""
     scaled = int(np.floor(wanted.size / wanted.crop))
-    short = min(image.size)
+    short, long = sorted(image.size)
+    if long > STRIP * short:
+        image = _centre(image, (STRIP * short, STRIP * short))  # or a strip of 1 x 20,000 would grow to a giant
+        short = min(image.size)
     sides = tuple(max(int(side * scaled / short), wanted.size) if side != short else scaled for side in image.size)
     resized = image.resize((sides[0], sides[1]), FILTERS[wanted.interpolation])
-    left, top = round((sides[0] - wanted.size) / 2), round((sides[1] - wanted.size) / 2)
-    cut = resized.crop((left, top, left + wanted.size, top + wanted.size))
-    return np.asarray(cut, dtype=np.uint8)
+    return np.asarray(_centre(resized, (wanted.size, wanted.size)), dtype=np.uint8)
+
+
+def _centre(image: Image.Image, most: tuple[int, int]) -> Image.Image:
+    """The middle of a picture, at most that wide and high."""
+    width, height = (min(side, limit) for side, limit in zip(image.size, most, strict=True))
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))

@@ -9,7 +9,7 @@ from headstart.sources.card import Licence
 from headstart.sources.providers.timm import build, describe
 from headstart.sources.source import Source
 
-NAME = re.compile(r"(?P<architecture>[^@#]+)(@(?P<size>\d+))?(#(?P<seed>\d+))?")
+NAME = re.compile(r"(?P<architecture>[^@#]+)(@(?P<size>[1-9]\d{0,3}))?(#(?P<seed>\d+))?")
 FREE = Licence(name="none needed", commercial=True)
 
 

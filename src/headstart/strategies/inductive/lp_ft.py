@@ -16,4 +16,4 @@ def lp_ft() -> Plan:
         Rule("stage:-3", 0.4),
         Rule("*", 0.2),
     )
-    return Plan("lp-ft", phases=(Solve("ridge", stages=("last",)), Train(rules=rules, lr=5e-4, norm="inference")))
+    return Plan("lp-ft", phases=(Solve("ridge", stages=("last",)), Train(rules=rules, lr=3e-4, norm="inference")))
