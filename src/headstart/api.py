@@ -15,6 +15,7 @@ from headstart.advisor.clock import Clock
 from headstart.advisor.study import Study, conclude, granted, look, with_steps
 from headstart.advisor.survey import Question, Survey, survey
 from headstart.advisor.work import Asked
+from headstart.core.errors import UserError
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record, Verdict
 from headstart.data.dataset import Dataset
@@ -129,15 +130,13 @@ def fit(
     runs.free(finished)
     folder, work = runs.begin(finished, asked, asked_work)
     question = Question(data, asked, strategies=wanted[1], folder=folder, any_licence=any_licence)
-    found = survey(question, work, store, shown, clock)
-    study = _study(found, clock)
-    with clock.stage("evaluate"):
-        written = _record(found, study, clock)
-        aside = runs.write(folder, written, study, histories(study), found.cards)
-        pictures = runs.thumbnails(aside, data) if thumbnails else None
-        write_report(aside, thumbnails=pictures, called=finished)
-        runs.publish(folder, finished)
-    return Result(written, finished)
+    try:
+        found = survey(question, work, store, shown, clock)
+    except UserError:  # nothing was begun that could be resumed
+        if work is None or replay is not None:
+            runs.abandon(folder)
+        raise
+    return _finish(found, finished, clock, thumbnails=thumbnails)
 
 
 def advise(
@@ -175,6 +174,19 @@ def load(run: str | Path) -> Result:
         UserError: the folder holds no finished run.
     """
     return Result(runs.read_record(Path(run)), Path(run))
+
+
+def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool) -> Result:
+    """Climb, judge, deliver, write; the run appears whole."""
+    study = _study(found, clock)
+    folder = found.bench.ledger.folder
+    with clock.stage("evaluate"):
+        written = _record(found, study, clock)
+        aside = runs.write(folder, written, study, histories(study), found.cards)
+        pictures = runs.thumbnails(aside, found.bench.data) if thumbnails else None
+        write_report(aside, thumbnails=pictures, called=finished)
+        runs.publish(folder, finished)
+    return Result(written, finished)
 
 
 def _study(found: Survey, clock: Clock) -> Study:

@@ -1,5 +1,6 @@
 """A run on disk: begun aside, renamed when whole, opened to predict. Paths inside are relative; nothing is pickled."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from headstart.advisor import work as work_file
@@ -41,8 +42,13 @@ def free(out: Path) -> Path:
     """A folder that a run may become.
 
     Raises:
-        UserError: something else is there.
+        UserError: something else is there, or above it.
     """
+    above = next((one for one in out.parents if one.exists()), out.parent)
+    if not above.is_dir():
+        raise UserError(
+            "a new or empty folder for the run", f"{out}, but {above} is a file", "Name another with --out."
+        )
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError("a new or empty folder for the run", str(out), "Name another with --out, or remove this one.")
     return out
@@ -75,6 +81,13 @@ def begin(finished: Path, asked: Asked, replay: Work | None) -> tuple[Path, Work
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder, replay
+
+
+def abandon(folder: Path) -> None:
+    """Take back what `begin` made for a question that turned out to have no answer."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()  # only if nothing else is in it
 
 
 def write(
@@ -126,7 +139,7 @@ def read_record(run: Path) -> Record:
     """
     try:
         return Record.from_json((run / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
             "a finished run", f"{run} ({str(error).splitlines()[0]})", "Name a run folder that fit has written."
         ) from None
@@ -175,8 +188,14 @@ class Saved:
         """Load a run's model; its frozen source is loaded by name and must have the hash that the run was made with."""
         read_record(run)
         store = Store()
-        meta = json.loads((run / "model.json").read_text(encoding="utf-8"))
-        arrays = load_file(run / "model.safetensors")
+        try:
+            meta = json.loads((run / "model.json").read_text(encoding="utf-8"))
+            arrays = load_file(run / "model.safetensors")
+        except (OSError, ValueError, SafetensorError) as error:
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                "the model of a finished run", f"{run} ({said})", "Fit again, or copy the run again."
+            ) from None
         task = Task(meta["task"]["name"], meta["task"]["kind"], tuple(meta["task"]["classes"]))
         state = State(arrays, meta)
         if meta["kind"] == "net":

@@ -21,6 +21,7 @@ from headstart.evaluation.verify import verify
 
 SOURCE = "random:test_resnet@64"
 CLOSED = ("linear", "earlier")
+MINUTES = 0.02  # too few for any gradient arm
 PUBLISHED = Path(__file__).parents[2] / "docs" / "record.schema.json"
 FILES = {
     "record.json", "work.json", "model.safetensors", "model.json", "card.json", "history.jsonl", "predictions.parquet",
@@ -48,7 +49,7 @@ Strip = Callable[[Record], dict[str, Any]]
 def closed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> hs.Result:
     """A run of closed forms only, the transfer arm delivered."""
     out = tmp_path_factory.mktemp("runs") / "closed"
-    return hs.fit(photos, sources=[SOURCE], strategies=CLOSED, minutes=0.5, deliver="transfer", out=out)
+    return hs.fit(photos, sources=[SOURCE], strategies=CLOSED, minutes=MINUTES, deliver="transfer", out=out)
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +57,14 @@ def trained(photos: Path, closed: hs.Result, tmp_path_factory: pytest.TempPathFa
     """A run with gradient arms, whose work is set: two epochs, one fold, whatever this machine could afford."""
     folder = tmp_path_factory.mktemp("trained")
     asked = work_file.read(closed.run / work_file.NAME)
-    climbs = [Climb(arm=arm, source=s, epochs=2, m=1, seconds=1.0) for arm, s in (("lp-ft", SOURCE), ("scratch", SCRATCH))]
+    climbs = [
+        Climb(arm=arm, source=s, epochs=2, m=1, seconds=1.0) for arm, s in (("lp-ft", SOURCE), ("scratch", SCRATCH))
+    ]
     work = asked.model_copy(update={"climbs": tuple(climbs), "pruned": {}, "not_climbed": ()})
     work_file.write(folder, work)
     strategies = [*CLOSED, "lp-ft"]
     replay, out = folder / work_file.NAME, folder / "run"
-    return hs.fit(photos, sources=[SOURCE], strategies=strategies, minutes=0.5, out=out, replay=replay)
+    return hs.fit(photos, sources=[SOURCE], strategies=strategies, minutes=MINUTES, out=out, replay=replay)
 
 
 def written(result: hs.Result) -> dict[str, Any]:
@@ -90,6 +93,7 @@ def test_arms_and_controls_are_scored_on_the_same_examples(closed: hs.Result) ->
     scored = {c.name: c for c in record.candidates if c.status == "done"}
     assert {"linear", "earlier", "majority", "raw", "random-features"} <= set(scored)
     assert {c.score.n for c in scored.values() if c.score} == {60}
+    assert {c.name: c.status for c in record.candidates if c.status != "done"} == {"scratch": "unaffordable"}
     assert scored["majority"].score is not None
     assert scored["majority"].score.value == pytest.approx(0.5, abs=0.1)
     best = max(c.score.value for c in scored.values() if c.score and c.role == "transfer")
@@ -155,7 +159,7 @@ def test_verify_notices_one_changed_probability(closed: hs.Result, tmp_path: Pat
 
 def replayed(photos: Path, first: hs.Result, strategies: tuple[str, ...], out: Path, **more: Any) -> hs.Result:
     replay = first.run / work_file.NAME
-    return hs.fit(photos, sources=[SOURCE], strategies=strategies, minutes=0.5, out=out, replay=replay, **more)
+    return hs.fit(photos, sources=[SOURCE], strategies=strategies, minutes=MINUTES, out=out, replay=replay, **more)
 
 
 def test_a_replay_of_closed_forms_decodes_nothing(
@@ -183,7 +187,7 @@ def test_a_replay_of_gradient_arms_gives_the_same_record(
 @pytest.mark.slow
 def test_another_seed_is_another_run(photos: Path, closed: hs.Result, tmp_path: Path, timeless: Strip) -> None:
     other = hs.fit(
-        photos, sources=[SOURCE], strategies=CLOSED, minutes=0.5, deliver="transfer", out=tmp_path / "x", seed=1
+        photos, sources=[SOURCE], strategies=CLOSED, minutes=MINUTES, deliver="transfer", out=tmp_path / "x", seed=1
     )
     assert timeless(other.record)["candidates"] != timeless(closed.record)["candidates"]
 

@@ -60,6 +60,24 @@ def test_an_exact_copy_is_found_and_order_does_not_matter() -> None:
     assert found == ((1, 3),)
 
 
+def test_two_copies_that_are_alike_to_the_original_only_join_it() -> None:
+    rng = np.random.default_rng(0)
+    others = rng.normal(size=(300, 400))
+    copies = [np.cos(0.28) * others[0] + np.sin(0.28) * rng.normal(size=400) for _ in range(2)]
+    apart, rows = np.vstack([others[1:], *copies]), np.vstack([others, *copies])
+    assert near_duplicates(apart, apart)[1] == ()
+    assert near_duplicates(rows, rows)[1] == ((0, 300, 301),)
+
+
+def test_many_copies_of_one_picture_are_one_group_at_once() -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 40))
+    many = np.vstack([rows, np.repeat(rows[3:4], 4000, axis=0)])
+    group, found = near_duplicates(many, many)
+    assert found == ((3, *range(20, 4020)),)
+    assert group[20:].tolist() == [group[3]] * 4000
+    assert group[:20].tolist() == list(range(20))
+
+
 def test_a_chain_of_small_steps_is_not_one_group() -> None:
     angles = np.linspace(0, np.pi, 60)
     rng = np.random.default_rng(0)

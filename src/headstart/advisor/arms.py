@@ -12,7 +12,7 @@ from headstart.training.plan_learner import PlanLearner
 from headstart.training.solve import class_rows
 
 RANDOM_FEATURES = "random:resnet10t@96"  # untrained features: a cheap architecture, at a cheap size
-SCRATCH = "random:resnet10t@64"  # the small net at low resolution that a patient person would train from scratch
+SCRATCH = "random:test_resnet@64"  # the small net at low resolution that a patient person would train from scratch
 
 
 @dataclass(frozen=True)

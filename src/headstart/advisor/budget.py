@@ -23,7 +23,7 @@ class Range:
 
 
 EPOCHS = {
-    "lp-ft": Range(6, 2),
+    "lp-ft": Range(5, 2),
     "finetune": Range(6, 3),
     "scratch": Range(40, 15),
     "scratch-twin": Range(40, 20),
@@ -57,7 +57,7 @@ def climb_cost(learner: PlanLearner, n: int, machine: Machine, epochs: int, m: i
 def grant(
     learners: Sequence[PlanLearner], n: int, machine: Machine, seconds: float
 ) -> tuple[tuple[Climb, ...], tuple[LeftOut, ...]]:
-    """Share out the seconds that tier 0 left: the first arm and its control on as many folds as fit, then the rest.
+    """Share out the seconds that tier 0 left: the control, then the first arm, on as many folds as fit, then the rest.
 
     Args:
         learners: in order of preference; controls count like arms, since a verdict without them is worth nothing.
@@ -68,7 +68,8 @@ def grant(
     left, climbs, out = seconds * (1 - RESERVE), list[Climb](), list[LeftOut]()
     first = [learner for learner in learners if learner.name in {"lp-ft", "scratch"}] or list(learners[:1])
     m = next((m for m in FOLDS_TRIED if _total(first, n, machine, m) <= left), 1)
-    for learner in learners:
+    ordered = sorted(learners, key=lambda one: (one not in first, one.role == "transfer"))
+    for learner in ordered:
         epochs, cost = _epochs(learner, n, machine, m, left)
         if epochs is None:
             why = f"would need {cost / 60:.1f} min more than there are" if left > 0 else "no time is left"

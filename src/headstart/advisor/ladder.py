@@ -99,7 +99,8 @@ def tier1(bench: Bench, learner: PlanLearner, climb: Climb, oof: OutOfFold) -> t
         for unit in units(climb.arm, 1, climb.m):
             step.note(f"fold {unit.fold + 1} of {climb.m}")
             done.append(measure(bench, resolved, unit))
-            oof.put(unit, done[-1].probabilities)
+    for unit, one in zip(units(climb.arm, 1, climb.m), done[1:], strict=True):
+        oof.put(unit, one.probabilities)
     return replace(resolved, step=None), done
 
 

@@ -20,7 +20,7 @@ from headstart.evaluation.figures import Figures, comparison, figures
 from headstart.evaluation.folds import OutOfFold
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.loo import stage_curve
-from headstart.training.loop import time_step
+from headstart.training.loop import DivergedError, time_step
 from headstart.training.plan_learner import FittedAny, PlanLearner
 
 
@@ -48,6 +48,7 @@ class Study:
     figures: Figures
     decision: Decision
     fitted: Mapping[str, FittedAny]
+    failed: Mapping[str, str]
 
 
 def scores(bench: Bench, oof: OutOfFold, metric: Metric) -> dict[str, float]:
@@ -119,20 +120,24 @@ def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: flo
 
 def climb(
     bench: Bench, arms: Arms, tier: Tier0, climbs: Sequence[Climb]
-) -> tuple[dict[str, PlanLearner], dict[str, Sequence[Done]]]:
-    """Tier 1: the granted gradient arms. Returns their learners with resolved plans, and what each work left."""
+) -> tuple[dict[str, PlanLearner], dict[str, Sequence[Done]], dict[str, str]]:
+    """Tier 1: the granted gradient arms: learners with resolved plans, what each work left, and who failed, why."""
     by_name = {one.name: one for one in bound(arms, tier.source)}
     learners: dict[str, PlanLearner] = {}
     done: dict[str, Sequence[Done]] = {}
+    failed: dict[str, str] = {}
     for one in climbs:
-        learners[one.arm], done[one.arm] = tier1(bench, by_name[one.arm], one, tier.oof)
-    return learners, done
+        try:
+            learners[one.arm], done[one.arm] = tier1(bench, by_name[one.arm], one, tier.oof)
+        except DivergedError as error:  # one arm's bad rate must not cost the user the others
+            failed[one.arm] = str(error).splitlines()[0]
+    return learners, done, failed
 
 
 def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, save: Callable[[Work], None]) -> Study:
     """Tier 1, verdict, decision, refits."""
     with clock.stage("train"):
-        resolved, climbed = climb(bench, arms, tier, work.climbs or ())
+        resolved, climbed, failed = climb(bench, arms, tier, work.climbs or ())
     learners = {one.name: one for one in arms.closed} | resolved
     roles: dict[str, Role] = {name: one.role for name, one in learners.items()}
     metric = metric_named(work.asked.metric)
@@ -155,4 +160,4 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
         found = figures(evidence, decision.delivered, metric, work.asked.seed)
     done = dict(tier.done) | climbed
     said = advice(len(bench.data) / bench.data.task.outputs, tier.curve, tier.random_floor, judged.p_gain)
-    return Study(arms, work, done, tier.curve, said, evidence, found, decision, fitted)
+    return Study(arms, work, done, tier.curve, said, evidence, found, decision, fitted, failed)

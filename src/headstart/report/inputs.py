@@ -75,7 +75,13 @@ def record(run: Path) -> Record:
         raise UserError(
             "the folder of a finished run", f"{run}, which holds no record.json", "Run headstart fit first."
         )
-    return Record.from_json(path.read_text(encoding="utf-8"))
+    try:
+        return Record.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        raise UserError(
+            "the folder of a finished run", f"{run} ({said})", "Its record is damaged; fit again."
+        ) from None
 
 
 def history(run: Path) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def read_folder(root: Path) -> list[Entry]:
         raise UserError(
             FORMS, f"{root} with {files} files and no sub-folder", "Put each class into its own sub-folder."
         )
-    parts = {folder: PARTS.get(folder.name.casefold()) for folder in folders}
+    parts: dict[Path, Part | None] = {folder: PARTS.get(folder.name.casefold()) for folder in folders}
     if "train" not in parts.values() or not all(parts.values()):
         return _classes(root, root, None)
     flat = [folder.name for folder in folders if not _folders(folder)]

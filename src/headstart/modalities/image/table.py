@@ -120,7 +120,7 @@ def _parts(table: pa.Table, path: Path, target: str) -> list[Part | None]:
     if column is None:
         return [None] * len(table)
     values = _values(table, column)
-    known = [None if value is None else PARTS.get(value.strip().casefold()) for value in values]
+    known: list[Part | None] = [None if value is None else PARTS.get(value.strip().casefold()) for value in values]
     if not any(known):
         return [None] * len(table)  # a column of that name that means something else
     strange = next((value for value, part in zip(values, known, strict=True) if part is None), "")
