@@ -136,7 +136,7 @@ def _onto(make: Callable[[Path], object]) -> Callable[[Path], list[str]]:
 def _work_of_other_data(root: Path) -> list[str]:
     asked = {
         "fingerprint": "other", "target": None, "sources": [RANDOM], "strategies": ["linear"], "stage": None,
-        "minutes": 1.0, "metric": "accuracy", "deliver": "auto", "seed": 0,
+        "minutes": 1.0, "metric": "accuracy", "deliver": "auto", "seed": 0, "plans": "0",
     }  # fmt: skip
     work = {"schema": 1, "asked": asked, "sources": [RANDOM], "forward": {}, "step": {}, "solve": 0.1}
     path = _filled(root / "work.json", json.dumps(work))

@@ -14,7 +14,7 @@ from headstart.advisor.arms import strategies as known_strategies
 from headstart.advisor.clock import Clock
 from headstart.advisor.study import Study, conclude, granted, look, with_steps
 from headstart.advisor.survey import Question, Survey, survey
-from headstart.advisor.work import Asked
+from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record, Verdict
@@ -26,6 +26,7 @@ from headstart.modalities.image.read import read as read_images
 from headstart.report.page import write as write_report
 from headstart.runs import Prediction, Saved
 from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES
+from headstart.strategies.catalog import fingerprint
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,11 @@ def fit(
         UserError: whatever the user can mend.
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
+    replayed = None if replay is None else work_file.read(Path(replay))
+    if replayed is not None:  # what is not said again is as it was
+        sources, strategies = sources or replayed.asked.sources, strategies or replayed.asked.strategies
+        stage = stage or replayed.asked.stage
     wanted = _checked(sources, strategies, metric, minutes)
-    asked_work = None if replay is None else work_file.read(Path(replay))
     with clock.stage("read"):
         data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
     asked = _asked(data, target, wanted, stage, minutes, metric, deliver, seed)
@@ -127,15 +131,9 @@ def fit(
     if known is not None:
         shown.say(f"{finished} has answered this already; remove it to run again")
         return Result(known, finished)
-    runs.free(finished)
-    folder, work = runs.begin(finished, asked, asked_work)
-    question = Question(data, asked, strategies=wanted[1], folder=folder, any_licence=any_licence)
-    try:
-        found = survey(question, work, store, shown, clock)
-    except UserError:  # nothing was begun that could be resumed
-        if work is None or replay is not None:
-            runs.abandon(folder)
-        raise
+    work = runs.begin(runs.free(finished), asked, replayed)
+    question = Question(data, asked, wanted[1], runs.unfinished(finished), any_licence)
+    found = _surveyed(question, work, store, shown, clock)
     return _finish(found, finished, clock, thumbnails=thumbnails)
 
 
@@ -160,7 +158,7 @@ def advise(
         data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
     asked = _asked(data, target, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
-        question = Question(data, asked, strategies=wanted[1], folder=Path(scratch), any_licence=any_licence)
+        question = Question(data, asked, wanted[1], Path(scratch), any_licence)
         found = survey(question, None, store, shown, clock)
         tier = look(found.bench, found.arms, found.work.sources)
         work = with_steps(found.work, found.arms, tier)
@@ -174,6 +172,17 @@ def load(run: str | Path) -> Result:
         UserError: the folder holds no finished run.
     """
     return Result(runs.read_record(Path(run)), Path(run))
+
+
+def _surveyed(question: Question, work: Work | None, store: Store, shown: Progress, clock: Clock) -> Survey:
+    """The survey; a mistake that shows there leaves nothing behind, unless earlier work can be resumed."""
+    resumable = any((question.folder / "units").glob("*"))
+    try:
+        return survey(question, work, store, shown, clock)
+    except UserError:
+        if not resumable:
+            runs.abandon(question.folder)
+        raise
 
 
 def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool) -> Result:
@@ -233,7 +242,7 @@ def _asked(
 ) -> Asked:
     return Asked(
         fingerprint=data.fingerprint, target=target, sources=wanted[0], strategies=wanted[1], stage=stage,
-        minutes=minutes, metric=metric, deliver=deliver, seed=seed,
+        minutes=minutes, metric=metric, deliver=deliver, seed=seed, plans=fingerprint(),
     )  # fmt: skip
 
 

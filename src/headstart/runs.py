@@ -61,8 +61,13 @@ def answered(finished: Path, asked: Asked) -> Record | None:
     return read_record(finished) if work_file.read(finished / work_file.NAME).asked == asked else None
 
 
-def begin(finished: Path, asked: Asked, replay: Work | None) -> tuple[Path, Work | None]:
-    """The folder where unfinished work is kept beside the run, and the work decided there so far.
+def unfinished(finished: Path) -> Path:
+    """Where a run's work is kept until it is whole: beside it, hidden."""
+    return finished.with_name(f".{finished.name}.unfinished")
+
+
+def begin(finished: Path, asked: Asked, replay: Work | None) -> Work | None:
+    """Make the folder of unfinished work and return the work that was decided there so far.
 
     Unfinished work of the same question is resumed; of another question it is dropped.
 
@@ -71,16 +76,20 @@ def begin(finished: Path, asked: Asked, replay: Work | None) -> tuple[Path, Work
     """
     if replay is not None and replay.asked.fingerprint != asked.fingerprint:
         raise UserError("a work.json of the same data", "one of other data", "Replay it on the data that it came from.")
-    folder = finished.with_name(f".{finished.name}.unfinished")
+    if replay is not None and replay.asked.plans != asked.plans:
+        raise UserError(
+            "a work.json of this version", "one whose strategies had other plans", "Fit again, or use that version."
+        )
+    folder = unfinished(finished)
     there = folder / work_file.NAME
     if there.exists():
         found = work_file.read(there)
         same = found == replay if replay is not None else found.asked == asked
         if same:
-            return folder, found
+            return found
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return folder, replay
+    return replay
 
 
 def abandon(folder: Path) -> None:

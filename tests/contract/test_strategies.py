@@ -29,7 +29,7 @@ def knowing(tiny: Source) -> Source:
     """A source whose own classes have names, for the arm that needs no label."""
     outputs = tiny.model.get_submodule(tiny.card.head).out_features
     names = tuple(f"class {i}" for i in range(int(outputs)))
-    return Source(tiny.card.model_copy(update={"head_classes": names}), tiny.model)
+    return Source(tiny.card.model_copy(update={"name": "made:knowing", "head_classes": names}), tiny.model)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -163,7 +163,7 @@ def test_dependencies_are_what_is_imported() -> None:
     imported = {name for path in FILES for name in imports(ast.parse(path.read_text()))}
     of = importlib.metadata.packages_distributions()
     foreign = {n for n in imported if n not in sys.stdlib_module_names and n != "headstart"}
-    assert {of[name][0].lower() for name in foreign} == declared
+    assert {of[name][0].lower().replace("_", "-") for name in foreign} == declared
 
 
 def imports(tree: ast.AST) -> Iterator[str]:

@@ -48,10 +48,10 @@ def affordable_sources(
 
 
 def climb_cost(learner: PlanLearner, n: int, machine: Machine, epochs: int, m: int) -> float:
-    """Seconds of an inner run, m folds and the final refit."""
+    """Seconds of the inner runs, one a rate, of m folds and of the final refit."""
     step = max(machine.step[name] for name in learner.sources)
     fold = 1 - 1 / FOLDS
-    return step * n * epochs * (fold * (1 - INNER) + m * fold + 1)
+    return step * n * epochs * (len(learner.rates) * fold * (1 - INNER) + m * fold + 1)
 
 
 def grant(

@@ -91,7 +91,7 @@ def tier1(bench: Bench, learner: PlanLearner, climb: Climb, oof: OutOfFold) -> t
         The learner with the resolved plan, and what each piece of work left: the inner run first.
     """
     n = len(bench.data)
-    with bench.progress.step(climb.arm, climb.epochs * n * (0.64 + 0.8 * climb.m)) as step:
+    with bench.progress.step(climb.arm, climb.epochs * n * (0.64 * len(learner.rates) + 0.8 * climb.m)) as step:
         trying = replace(learner, epochs=climb.epochs, step=step)
         inner = _inner(bench, trying)
         resolved = replace(trying, plan=Plan.from_json(inner.plan or ""))

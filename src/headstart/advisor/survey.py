@@ -16,6 +16,7 @@ from headstart.advisor.ledger import Ledger
 from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
 from headstart.core.progress import Progress
+from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset
 from headstart.data.inspect import class_warnings, near_duplicates
 from headstart.data.split import hold_out
@@ -23,6 +24,7 @@ from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
 from headstart.features.extract import extract, time_batches
 from headstart.features.table import FeatureTable
+from headstart.selection.stages import resolve
 from headstart.sources.card import Card
 from headstart.sources.load import load
 from headstart.sources.preconditions import preconditions
@@ -63,6 +65,7 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
     data, asked = question.data, question.asked
     with clock.stage("extract"):
         sources = {name: load(name, any_licence=question.any_licence, progress=progress) for name in asked.sources}
+        check_stage(asked.stage, sources)
         work = work or plan_sources(asked, sources, len(data))
         work_file.write(question.folder, work)
         sources = {name: sources[name] for name in work.sources}
@@ -88,6 +91,13 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
         bench, competitors, work, sources, cards, store, how, warnings,
         lambda w: work_file.write(question.folder, w),
     )  # fmt: skip
+
+
+def check_stage(stage: str | None, sources: Mapping[str, Source]) -> None:
+    """Refuse a stage that a source does not have, before anything is computed."""
+    for source in sources.values():
+        if stage is not None:
+            resolve((stage,), source.card.stage_names())
 
 
 def plan_sources(asked: Asked, sources: Mapping[str, Source], n: int) -> Work:
@@ -137,11 +147,23 @@ def parts(data: Dataset, seed: int) -> tuple[Dataset, Dataset | None, str]:
     if data.parts is not None and "test" in data.parts:
         is_test = np.array([part == "test" for part in data.parts])
         crossing = np.isin(data.groups, data.groups[is_test]) & ~is_test  # a near-copy of a test example is a leak
-        return data.take(np.flatnonzero(~is_test & ~crossing)), data.take(np.flatnonzero(is_test)), "given"
+        train = without_leaks(data, is_test, crossing)
+        return train, data.take(np.flatnonzero(is_test)), "given"
     if len(data) < LARGE:
         return data, None, "none"
     held = hold_out(data.targets, data.groups, TEST_SHARE, seed)
     return data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held)), "split"
+
+
+def without_leaks(data: Dataset, is_test: np.ndarray, crossing: np.ndarray) -> Dataset:
+    """The training part without near-copies of test examples, which are named."""
+    train = data.take(np.flatnonzero(~is_test & ~crossing))
+    if not crossing.any():
+        return train
+    why = "nearly the same as an example of the test part"
+    leaks = tuple(SkippedFile(name=data.items[i].name, why=why) for i in np.flatnonzero(crossing))
+    said = f"{len(leaks)} training examples left out: {why}"
+    return replace(train, skipped=(*train.skipped, *leaks), warnings=(*train.warnings, said))
 
 
 def check_trainable(train: Dataset) -> None:

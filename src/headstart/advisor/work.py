@@ -29,6 +29,7 @@ class Asked(_Part):
     metric: str
     deliver: Literal["auto", "transfer", "control"]
     seed: int
+    plans: str = Field(description="sha256 of all plans of this version: other defaults are another question")
 
 
 class LeftOut(_Part):

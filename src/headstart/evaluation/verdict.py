@@ -17,7 +17,7 @@ from headstart.core.protocols import Metric, Role
 from headstart.evaluation.folds import OutOfFold
 from headstart.metrics.intervals import LEVEL, Interval, group_weights, max_t, percentile, widen
 
-WIDEN = 1.4
+WIDEN = 1.3
 DECIDABLE = 50.0  # times the labels that are there; needing more than that is as good as never
 
 

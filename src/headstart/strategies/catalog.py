@@ -1,5 +1,6 @@
 """Every strategy by its canonical name. A new one is a file and a line here."""
 
+import hashlib
 from collections.abc import Callable
 
 from headstart.core.plan import Plan
@@ -29,6 +30,12 @@ CONTROLS = Registry(
     },
     group="headstart.controls",
 )
+
+
+def fingerprint() -> str:
+    """sha256 of the plans of all built-in strategies and controls, as they stand in this version."""
+    text = "\n".join(plan(name).to_json() for name in (*STRATEGIES.builtin, *CONTROLS.builtin))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plan(name: str) -> Plan:

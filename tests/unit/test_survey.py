@@ -1,0 +1,114 @@
+"""Before the ladder: groups joined, leaks dropped and named, affordable sources, granted work."""
+
+import numpy as np
+import pytest
+
+from headstart.advisor.budget import affordable_sources, climb_cost, grant
+from headstart.advisor.rules import advice, says
+from headstart.advisor.survey import check_trainable, joined, parts
+from headstart.core.errors import UserError
+from headstart.core.plan import Plan, Rule, Train
+from headstart.core.problem import Task
+from headstart.core.protocols import Machine
+from headstart.core.record import StageScore
+from headstart.data.dataset import Dataset, Item
+from headstart.data.store import Store
+from headstart.modalities.image.modality import IMAGE
+from headstart.training.plan_learner import PlanLearner
+
+
+def dataset(n: int, **changes: object) -> Dataset:
+    from pathlib import Path
+
+    items = tuple(Item(f"{i}.png", Path(f"{i}.png"), str(i)) for i in range(n))
+    facts = {"targets": np.arange(n) % 2, "groups": np.arange(n), "parts": None, **changes}
+    return Dataset("d", items, task=Task("class", "classification", ("a", "b")), modality=IMAGE, **facts)
+
+
+def test_groupings_are_joined_to_the_finest_that_keeps_both_whole() -> None:
+    found = joined(np.array([0, 0, 1, 2, 3]), np.array([5, 6, 6, 7, 8]))
+    assert found[0] == found[1] == found[2]
+    assert len(set(found.tolist())) == 3
+
+
+def test_a_near_copy_of_a_test_example_is_left_out_of_training_and_named() -> None:
+    given = ("train",) * 4 + ("test",) * 2
+    train, test, how = parts(dataset(6, parts=given, groups=np.array([0, 1, 2, 3, 3, 5])), 0)
+    assert how == "given"
+    assert test is not None
+    assert [i.name for i in train.items] == ["0.png", "1.png", "2.png"]
+    assert train.skipped[0].name == "3.png"
+    assert "1 training examples left out" in train.warnings[0]
+
+
+def test_a_test_part_is_split_off_only_where_there_is_enough() -> None:
+    assert parts(dataset(900), 0)[1:] == (None, "none")
+    train, test, how = parts(dataset(1200), 0)
+    assert how == "split"
+    assert test is not None
+    assert (len(train), len(test)) == (900, 300)
+    assert not set(train.keys) & set(test.keys)
+
+
+def test_data_that_cannot_be_learned_and_scored_is_refused() -> None:
+    with pytest.raises(UserError, match="at least two classes with two examples each, got a: 3, b: 1"):
+        check_trainable(dataset(4, targets=np.array([0, 0, 0, 1])))
+
+
+def test_the_first_source_stays_and_others_must_be_affordable() -> None:
+    kept, out = affordable_sources(("a", "b", "c"), 100, {"a": 1.0, "b": 1.0, "c": 0.1}, seconds=320)
+    assert kept == ("a", "c")
+    assert [(one.name, round(one.minutes, 2)) for one in out] == [("b", 1.67)]
+
+
+def learner(name: str, role: str, rate: float | None = 1e-3) -> PlanLearner:
+    plan = Plan(name, phases=(Train((Rule("*", 1.0),), lr=rate),))
+    return PlanLearner(name, role, plan, {f"net of {name}": None}, Store())
+
+
+MACHINE = Machine({}, {"net of lp-ft": 0.03, "net of scratch": 0.001, "net of finetune": 0.03}, 0.1)
+ARMS = (learner("lp-ft", "transfer", None), learner("scratch", "control"), learner("finetune", "transfer"))
+
+
+def test_more_time_buys_more_folds_then_more_arms() -> None:
+    n = 300
+    granted = {seconds: grant(ARMS, n, MACHINE, seconds) for seconds in (5, 200, 400, 4000)}
+    assert [c.arm for c in granted[5][0]] == []
+    assert {c.arm for c in granted[400][0]} >= {"lp-ft", "scratch"}
+    assert [c.m for c in granted[4000][0]] == [5, 5, 5]
+    assert granted[4000][1] == ()
+    for seconds, (climbs, _) in granted.items():
+        assert sum(c.seconds for c in climbs) <= seconds
+
+
+def test_arms_that_compete_share_their_folds_and_the_control_comes_first() -> None:
+    climbs, out = grant(ARMS, 300, MACHINE, 250)
+    assert climbs[0].arm == "scratch"
+    assert len({c.m for c in climbs}) == 1
+    assert all(one.minutes > 0 for one in out)
+
+
+def test_a_rate_left_open_is_paid_for() -> None:
+    fixed, open_ = learner("lp-ft", "transfer", 1e-3), learner("lp-ft", "transfer", None)
+    assert climb_cost(open_, 100, MACHINE, 2, 1) > climb_cost(fixed, 100, MACHINE, 2, 1)
+
+
+def stage(name: str, accuracy: float) -> StageScore:
+    return StageScore(source="s", stage=name, dim=1, accuracy=accuracy)
+
+
+@pytest.mark.parametrize(
+    ("n", "last", "floor", "quadrant"),
+    [
+        (20, 0.9, 0.6, "small and similar"),
+        (20, 0.7, 0.6, "small and different"),
+        (20, 0.9, 0.95, "small and different"),
+        (500, 0.9, 0.6, "large and similar"),
+        (500, 0.7, 0.6, "large and different"),
+    ],
+)
+def test_the_quadrant_follows_what_was_measured(n: float, last: float, floor: float, quadrant: str) -> None:
+    said = advice(n, [stage("stem", 0.6), stage("middle", 0.8), stage("head", last)], floor, None)
+    assert said.quadrant == quadrant
+    assert said.similarity == pytest.approx(last - 0.8)
+    assert says(quadrant)
