@@ -275,7 +275,7 @@ class TaskSpec:
     expected: Literal["hurts", "helps"]
     n: int
     load: Callable[[], Labelled]
-    pool: int = 1300
+    pool: int = 600
 
     def build(self, root: Path, seed: int = 0) -> Path:
         """Write root/{labels,pool}/<class>/NNNN.png; both parts stratified, drawn with `seed`."""

@@ -192,7 +192,8 @@ def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool) ->
     with clock.stage("evaluate"):
         written = _record(found, study, clock)
         aside = runs.write(folder, written, study, histories(study), found.cards)
-        pictures = runs.thumbnails(aside, found.bench.data) if thumbnails else None
+        tested = () if found.bench.test is None else found.bench.test.items
+        pictures = runs.thumbnails(aside, (*found.bench.data.items, *tested)) if thumbnails else None
         write_report(aside, thumbnails=pictures, called=finished)
         runs.publish(folder, finished)
     return Result(written, finished)

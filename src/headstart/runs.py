@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.core.protocols import State
 from headstart.core.record import Record
-from headstart.data.dataset import Dataset
+from headstart.data.dataset import Item
 from headstart.data.store import Store
 from headstart.evaluation import evidence as kept
 from headstart.features.extract import extract
@@ -35,7 +35,7 @@ from headstart.sources.load import architecture, load
 from headstart.training.plan_learner import FittedAny, FittedNet, FittedSolve
 
 RECORD = "record.json"
-CANNOT_TELL = 12  # pictures in the report
+PICTURES = 12  # in the report
 
 
 def free(out: Path) -> Path:
@@ -166,10 +166,10 @@ def copy(run: Path, to: Path) -> Path:
     return to
 
 
-def thumbnails(run: Path, data: Dataset) -> dict[str, bytes]:
+def thumbnails(run: Path, items: Iterable[Item]) -> dict[str, bytes]:
     """Small pictures of the run's most confident mistakes, by example name."""
-    wanted = set(mistakes(run, CANNOT_TELL))
-    return {item.name: thumbnail(item) for item in data.items if item.name in wanted}
+    wanted = set(mistakes(run, PICTURES))
+    return {item.name: thumbnail(item) for item in items if item.name in wanted}
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def grant(
     for learner in ordered:
         epochs, cost = _epochs(learner, n, machine, m, left)
         if epochs is None:
-            why = f"would need {cost / 60:.1f} min more than there are" if left > 0 else "no time is left"
+            why = f"needs at least {cost / 60:.1f} min, {max(left, 0.0) / 60:.1f} are left"
             out.append(LeftOut(name=learner.name, minutes=cost / 60, why=why))
             continue
         source = next(iter(learner.sources))
