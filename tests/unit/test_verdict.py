@@ -76,6 +76,28 @@ def test_an_arm_that_ran_on_one_fold_is_compared_on_that_fold_only() -> None:
     assert len(judge(weak, linear="transfer", raw="control", **{"lp-ft": "transfer"}).index) == N
 
 
+def test_a_coin_toss_on_one_fold_does_not_replace_evidence_on_all() -> None:
+    linear = said(0.9, 1)
+    oof = table(linear=linear, raw=said(0.6, 2))
+    fold = oof.maps[0] == 0
+    luckier = linear[fold].copy()
+    wrong = np.flatnonzero(luckier.argmax(axis=1) != TRUTH[fold])
+    right = np.flatnonzero(luckier.argmax(axis=1) == TRUTH[fold])
+    for i in (*wrong[:2], right[0]):  # two more right, one more wrong: better by one example
+        luckier[i] = luckier[i][::-1]
+    oof.put(Unit("lp-ft", 0, 0), luckier)
+    found = judge(oof, linear="transfer", raw="control", **{"lp-ft": "transfer"})
+    assert (found.transfer, len(found.index)) == ("linear", N)
+
+
+def test_a_stronger_control_counts_even_where_it_ran_on_one_fold_only() -> None:
+    oof = table(linear=said(0.9, 1), raw=said(0.6, 2))
+    fold = oof.maps[0] == 0
+    oof.put(Unit("scratch", 0, 0), said(0.8, 3)[fold])
+    found = judge(oof, linear="transfer", raw="control", scratch="control")
+    assert (found.control, len(found.index)) == ("scratch", int(fold.sum()))
+
+
 def test_the_same_arm_twice_is_undecided() -> None:
     same = said(0.8, 1)
     found = judge(table(a=same, b=same), a="transfer", b="control")

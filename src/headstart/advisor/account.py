@@ -171,6 +171,9 @@ def _why(study: Study, arm: str) -> str:
     if arm == judged.control:
         return "strongest control"
     rival = judged.transfer if study.evidence.roles[arm] == "transfer" else judged.control
+    _, n = study.figures.arms[arm]
+    if n < study.figures.arms[rival][1]:
+        return f"not surely better than {rival} on the {n} examples that it scored"
     return f"scored below {rival}"
 
 

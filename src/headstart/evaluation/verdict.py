@@ -1,8 +1,8 @@
 """Did transfer help? The best transfer arm against the strongest control, paired, on examples that both scored.
 
 The claim is made on out-of-fold predictions only. `WIDEN` pays for what a bootstrap of examples cannot see: that
-another training set would have given other models. It was chosen by `benchmarks/intervals.py`, which runs this code on
-simulated small tasks whose truth is known; see benchmarks/results/intervals.json for coverage and false claims.
+another training set would have given other models. It was chosen by `benchmarks/bench_intervals.py`, which runs this
+code on simulated small tasks whose truth is known; benchmarks/results/intervals.json has coverage and false claims.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from headstart.evaluation.folds import OutOfFold
 from headstart.metrics.intervals import LEVEL, Interval, group_weights, max_t, percentile, widen
 
 WIDEN = 1.3
+EARNED = 0.8  # P(better) at which an arm that was scored on few folds replaces one that was scored on all
 DECIDABLE = 50.0  # times the labels that are there; needing more than that is as good as never
 
 
@@ -77,19 +78,35 @@ def compare(
 ) -> Comparison | None:
     """The comparison that the verdict states; None where there is no arm on one of the sides.
 
-    Arms that scored every example are compared on all; as soon as the best of a side is an arm that scored only some
-    folds (a fine-tuned one), all are compared on those.
+    Arms that scored every example are compared on all. A fine-tuned arm has scored only some folds: it stands for its
+    side if it beats the best of the others there - a transfer arm surely (`EARNED`), or a claim that rests on all
+    examples would be given up for a coin toss on few; a control by any margin, since it must be the strongest - and
+    then all are compared on those folds.
     """
     arms = [arm for arm in oof.arms() if arm in roles]
     if not {"transfer", "control"} <= {roles[arm] for arm in arms}:
         return None
     full = [arm for arm in arms if oof.scored(arm).all()]
-    common = sample(arms, oof, truth, groups, metric, seed)
-    best = [_best(common, roles, role) for role in ("transfer", "control")]
-    if all(arm in full for arm in best):
-        common = sample(full, oof, truth, groups, metric, seed)
-        best = [_best(common, roles, role) for role in ("transfer", "control")]
-    return _judge(common, roles, best[0], best[1], metric)
+    on_all, on_few = (sample(some, oof, truth, groups, metric, seed) for some in (full or arms, arms))
+    transfer = _standing(on_all, on_few, roles, "transfer", EARNED)
+    control = _standing(on_all, on_few, roles, "control", 0.5)
+    common = on_all if {transfer, control} <= set(on_all.arms) else on_few
+    return _judge(common, roles, transfer, control, metric)
+
+
+def _standing(on_all: Sample, on_few: Sample, roles: Mapping[str, Role], role: Role, sure: float) -> str:
+    """Who stands for a side: the best on all examples, unless an arm that scored few of them beats it there."""
+    newcomers = [arm for arm in on_few.arms if roles[arm] == role and arm not in on_all.arms]
+    if role not in {roles[arm] for arm in on_all.arms}:
+        return _best(on_few, roles, role)
+    best = _best(on_all, roles, role)
+    at = on_few.position(best)
+    for arm in sorted(newcomers, key=lambda one: -on_few.values[on_few.position(one)]):
+        gain = on_few.values[on_few.position(arm)] - on_few.values[at]
+        draws = widen(on_few.draws[on_few.position(arm)] - on_few.draws[at], float(gain), WIDEN)
+        if gain > 0 and (draws > 0).mean() >= sure:
+            return arm
+    return best
 
 
 def _best(scores: Sample, roles: Mapping[str, Role], role: Role) -> str:

