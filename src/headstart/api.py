@@ -121,7 +121,7 @@ def fit(
     replayed = None if replay is None else work_file.read(Path(replay))
     if replayed is not None:  # what is not said again is as it was
         sources, strategies = sources or replayed.asked.sources, strategies or replayed.asked.strategies
-        stage = stage or replayed.asked.stage
+        stage, minutes = stage or replayed.asked.stage, replayed.asked.minutes
     wanted = _checked(sources, strategies, metric, minutes)
     with clock.stage("read"):
         data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)

@@ -82,14 +82,14 @@ def begin(finished: Path, asked: Asked, replay: Work | None) -> Work | None:
         )
     folder = unfinished(finished)
     there = folder / work_file.NAME
+    again = None if replay is None else replay.model_copy(update={"asked": asked})  # what is asked now decides
     if there.exists():
         found = work_file.read(there)
-        same = found == replay if replay is not None else found.asked == asked
-        if same:
+        if found == again or (again is None and found.asked == asked):
             return found
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return replay
+    return again
 
 
 def abandon(folder: Path) -> None:

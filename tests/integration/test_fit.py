@@ -189,6 +189,13 @@ def test_another_seed_is_another_run(photos: Path, closed: hs.Result, tmp_path: 
     assert timeless(other.record)["candidates"] != timeless(closed.record)["candidates"]
 
 
+def test_what_is_asked_now_decides_what_a_replay_delivers(photos: Path, closed: hs.Result, tmp_path: Path) -> None:
+    for role in ("transfer", "control"):
+        again = replayed(photos, closed, CLOSED, tmp_path / role, deliver=role)
+        assert again.record.decision.role == role
+        assert again.record.decision.asked == role
+
+
 def test_work_of_other_data_is_not_replayed(more_photos: Path, closed: hs.Result, tmp_path: Path) -> None:
     with pytest.raises(hs.UserError, match=r"work\.json of the same data"):
         replayed(more_photos, closed, CLOSED, tmp_path / "other")
