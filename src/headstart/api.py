@@ -12,7 +12,7 @@ from headstart.advisor.account import histories, record
 from headstart.advisor.advise import AdviceResult, options
 from headstart.advisor.arms import strategies as known_strategies
 from headstart.advisor.clock import Clock
-from headstart.advisor.study import Study, conclude, granted, look, with_steps
+from headstart.advisor.study import Study, conclude, look, settled, with_steps
 from headstart.advisor.survey import Question, Survey, survey
 from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
@@ -202,9 +202,8 @@ def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool) ->
 def _study(found: Survey, clock: Clock) -> Study:
     with clock.stage("select"):
         tier = look(found.bench, found.arms, found.work.sources)
-        work = with_steps(found.work, found.arms, tier)
-        left = found.work.asked.minutes * 60 - clock.total
-        work = granted(work, found.bench, found.arms, tier, left)
+        seconds = found.work.asked.minutes * 60
+        work = settled(found.work, found.bench, found.arms, tier, lambda: seconds - clock.total)
         found.save(work)
     return conclude(found.bench, found.arms, work, tier, clock, found.save)
 

@@ -118,17 +118,31 @@ def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: flo
     return work.model_copy(update={"climbs": climbs, "not_climbed": out, "pruned": pruned})
 
 
+def settled(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: Callable[[], float]) -> Work:
+    """The work with its gradient arms: on the chosen source, or on the cheapest where that one is unaffordable."""
+    cheapest = min(work.sources, key=lambda name: work.forward[name])
+    gradient = {one.name for one in arms.gradient if one.role == "transfer"}
+    decided = work
+    for source in dict.fromkeys((tier.source, cheapest)):
+        at = replace(tier, source=source)
+        timed = with_steps(work, arms, at)
+        decided = granted(timed, bench, arms, at, seconds_left())
+        if gradient & {climb.arm for climb in decided.climbs or ()} or gradient <= set(decided.pruned):
+            break
+    return decided
+
+
 def climb(
     bench: Bench, arms: Arms, tier: Tier0, climbs: Sequence[Climb]
 ) -> tuple[dict[str, PlanLearner], dict[str, Sequence[Done]], dict[str, str]]:
     """Tier 1: the granted gradient arms: learners with resolved plans, what each work left, and who failed, why."""
-    by_name = {one.name: one for one in bound(arms, tier.source)}
     learners: dict[str, PlanLearner] = {}
     done: dict[str, Sequence[Done]] = {}
     failed: dict[str, str] = {}
     for one in climbs:
+        learner = next(arm for arm in bound(arms, one.source) if arm.name == one.arm)
         try:
-            learners[one.arm], done[one.arm] = tier1(bench, by_name[one.arm], one, tier.oof)
+            learners[one.arm], done[one.arm] = tier1(bench, learner, one, tier.oof)
         except DivergedError as error:  # one arm's bad rate must not cost the user the others
             failed[one.arm] = str(error).splitlines()[0]
     return learners, done, failed
