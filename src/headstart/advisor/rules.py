@@ -1,7 +1,7 @@
 """The textbook's rule of size x similarity, on measured quantities. A prior, never the decision.
 
 Small means fewer than 100 labels a class: where, in methods.md A4, a frozen head still competed with fine-tuning.
-Similar means that the last stage is at least as good as every earlier one and better than random features: a source
+Similar means that the last stage is, within the margin, at least as good as every earlier one and better than random features: a source
 that saw something alike keeps getting better towards its output (methods.md B5.3).
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from headstart.core.record import Advice, StageScore
 
 SMALL = 100.0
+MARGIN = 0.01  # of accuracy: a smaller difference between stages is nobody's
 QUADRANTS = {
     (True, True): ("small and similar", "a linear head on the last stage"),
     (True, False): ("small and different", "a head on an earlier stage"),
@@ -31,7 +32,7 @@ def advice(n_per_class: float, curve: Sequence[StageScore], random_floor: float,
     stages = max(by_source.values(), key=lambda rows: rows[-1].accuracy)
     last = stages[-1].accuracy
     earlier = max((row.accuracy for row in stages[:-1]), default=last)
-    similar = last >= earlier and last > random_floor
+    similar = last >= earlier - MARGIN and last > random_floor
     name, _ = QUADRANTS[n_per_class < SMALL, similar]
     return Advice(
         n_per_class=n_per_class,
