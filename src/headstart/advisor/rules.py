@@ -1,6 +1,7 @@
 """The textbook's rule of size x similarity, on measured quantities. A prior, never the decision.
 
-Small means fewer than 100 labels a class: where, in small experiments with digits and clothes, a frozen head still competed with fine-tuning.
+Small means fewer than 100 labels a class: where a frozen head, in small experiments on digits, still competed with
+fine-tuning.
 Similar means that the last stage is, within the margin, at least as good as every earlier one, and better than random
 features: a source that saw something alike keeps getting better towards its output.
 """

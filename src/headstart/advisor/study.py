@@ -1,4 +1,4 @@
-"""One study: tier 0, tier 1, the comparison, the decision, the refits - the protocol of DESIGN 6 in its order."""
+"""One study: tier 0, tier 1, the comparison, the decision, the refits, in this order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

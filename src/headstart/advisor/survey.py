@@ -30,7 +30,7 @@ from headstart.sources.load import load
 from headstart.sources.preconditions import preconditions
 from headstart.sources.source import Source
 
-LARGE = 1000  # examples from which a test part is split off when none was given (DESIGN 6.1)
+LARGE = 1000  # examples from which a test part is split off when none was given
 TEST_SHARE = 0.25
 
 

@@ -1,4 +1,4 @@
-"""Delivery is an action, not a claim: which model the user gets (DESIGN 6.7)."""
+"""Delivery is an action, not a claim: which model the user gets."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from headstart.evaluation.verdict import Comparison
 
 Asked = Literal["auto", "transfer", "control"]
 
-SURE = 0.8  # P(gain > 0) at which transfer is adopted: methods.md C3, harm 3-6 % and two thirds of the gain kept
+SURE = 0.8  # P(gain > 0) at which transfer is adopted: in simulation 3-6 % harm and two thirds of the gain kept
 HARM = 0.05  # and at most this chance that it costs more than the margin
 INCUMBENT = {"image": "transfer"}  # who stays when nothing is decided; until calibrated
 

@@ -1,4 +1,4 @@
-"""The one fold map of a run (DESIGN 6.1): who is scored by a model that did not see them."""
+"""The one fold map of a run: who is scored by a model that did not see them."""
 
 from dataclasses import dataclass
 

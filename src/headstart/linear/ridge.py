@@ -1,8 +1,8 @@
 """Ridge regression on one-hot labels, every penalty at once, with exact leave-one-out residuals.
 
 For centred features F (n, D) and centred targets Y, the smoother of penalty p is H(p) = 1/n + F (F'F + p I)^-1 F'.
-Its leave-one-out residual is (y_i - yhat_i) / (1 - H_ii), exactly: no refit (Golub, Heath and Wahba 1979; methods.md
-A3). One eigendecomposition, of F'F or of FF' whichever is smaller, serves all penalties.
+Its leave-one-out residual is (y_i - yhat_i) / (1 - H_ii), exactly: no refit (Golub, Heath and Wahba
+1979). One eigendecomposition, of F'F or of FF' whichever is smaller, serves all penalties.
 """
 
 from dataclasses import dataclass

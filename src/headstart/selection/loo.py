@@ -1,4 +1,4 @@
-"""Ridge leave-one-out of every stage: the stage-by-stage curve, and what it says of similarity (methods.md B5)."""
+"""Ridge leave-one-out of every stage: the stage-by-stage curve, and what it says of similarity."""
 
 from collections.abc import Sequence
 
