@@ -30,9 +30,9 @@ $(WEIGHTS): $(STAMP)
 	   from headstart.sources.load import load; [load(name) for name in names]'; then touch $@; \
 	 else echo "setup: warning: the weights could not be fetched; headstart will try again when it needs them" >&2; fi
 
-demo: setup ## the main job on 2,624 real photos of solar cells, ten minutes
+demo: setup ## the main job on 2,624 real photos of solar cells, five minutes
 	@$(BIN)/python benchmarks/elpv_data.py .demo/photos
-	$(BIN)/headstart fit .demo/photos --minutes 10 --out runs/demo
+	$(BIN)/headstart fit .demo/photos --minutes 5 --out runs/demo
 	@$(BIN)/headstart report runs/demo
 
 test: setup ## all tests that need neither the network nor an accelerator
