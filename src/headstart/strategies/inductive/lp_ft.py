@@ -2,7 +2,8 @@
 
 The head is solved first, so the first steps do not wreck the features for the sake of a random head. Later stages learn
 faster than earlier ones (ULMFiT, Howard and Ruder 2018); the first two, edges and colours, stay frozen. The rate is
-measured on an inner split: on 600 ELPV photos 1e-3 threw the solved head away and 1e-4 beat 3e-4, on twice as many 3e-4 won.
+measured on an inner split: on 600 ELPV photos 1e-3 threw the solved head away and 1e-4 beat 3e-4; on twice as many
+3e-4 won.
 """
 
 from headstart.core.plan import Plan, Rule, Solve, Train
