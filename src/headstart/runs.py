@@ -31,7 +31,7 @@ from headstart.modalities.image.read import read_files
 from headstart.modalities.image.thumbnail import thumbnail
 from headstart.report.inputs import mistakes
 from headstart.sources.card import Card
-from headstart.sources.load import architecture, load
+from headstart.sources.load import load, rebuild
 from headstart.training.plan_learner import FittedAny, FittedNet, FittedSolve
 
 RECORD = "record.json"
@@ -209,7 +209,7 @@ class Saved:
         state = State(arrays, meta)
         if meta["kind"] == "net":
             card = Card.model_validate_json((run / "card.json").read_text(encoding="utf-8"))
-            origin = architecture(card)
+            origin = rebuild(card)
             return Saved(FittedNet.restore(state, origin, store), task, meta["temperature"], None, store)
         return Saved(FittedSolve.restore(state), task, meta["temperature"], _tapped(run, meta["source"]), store)
 

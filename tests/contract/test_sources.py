@@ -10,7 +10,8 @@ from headstart.core.errors import UserError
 from headstart.sources.catalog import WHEELS
 from headstart.sources.load import load
 from headstart.sources.providers.wheel import kept, timm_names
-from headstart.sources.source import Source, StagedNet
+from headstart.sources.source import Source
+from headstart.sources.staged import StagedNet
 from headstart.testing import check_source
 
 # One of each family of anatomy: residual, squeeze-excite with a head after the pooling, layer norms, tokens.

@@ -68,7 +68,8 @@ def competitors(name: str, source: Source) -> dict[str, PlanLearner]:
 def test_every_transfer_strategy_meets_the_controls(name: str, knowing: Source) -> None:
     found = competitors(name, knowing)
     roles: dict[str, Role] = {n: one.role for n, one in found.items()}
-    assert roles == {name: "transfer", **dict.fromkeys(["majority", "raw", "random-features", "scratch"], "control")}
+    controls = ["majority", "raw", "random-features", "scratch", "scratch-twin"]
+    assert roles == {name: "transfer", **dict.fromkeys(controls, "control")}
     assert all(found[n].plan.start == "random" for n, role in roles.items() if role == "control")
     assert all(knowing.name not in found[n].sources for n, role in roles.items() if role == "control")
 

@@ -11,7 +11,7 @@ from headstart.core.errors import UserError, did_you_mean
 from headstart.core.extras import require
 from headstart.core.plan import Plan, Rule, Solve, Train
 from headstart.core.registry import Registry
-from headstart.selection.stages import resolve
+from headstart.sources.stages import resolve
 
 RATES = st.none() | st.floats(1e-6, 10, allow_nan=False)
 RULES = st.lists(st.builds(Rule, st.sampled_from(["head", "stage:-1", "norm", "*"]), RATES), min_size=1, max_size=4)

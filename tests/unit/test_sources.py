@@ -13,10 +13,12 @@ from torch import nn
 
 from headstart.core.errors import HeadstartError, UserError
 from headstart.sources.anatomy import stages
+from headstart.sources.card import ImageInput
 from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES, WHEELS, kept, known
-from headstart.sources.load import architecture, load
+from headstart.sources.load import load, rebuild
 from headstart.sources.providers import timm as hub
-from headstart.sources.source import Source, StagedNet, pooled
+from headstart.sources.source import Source
+from headstart.sources.staged import StagedNet, pooled
 
 SMALL = "random:test_resnet@64"
 
@@ -257,7 +259,7 @@ def test_weights_are_part_of_the_identity(small: Source) -> None:
 
 
 def test_an_architecture_is_built_for_a_card(small: Source) -> None:
-    built = architecture(small.card)
+    built = rebuild(small.card)
     state = small.net(2).state_dict()
     built.net(2).load_state_dict(state, strict=True)
     assert built.card == small.card
@@ -281,12 +283,12 @@ def test_pooling_by_layout() -> None:
 )
 def test_stages_of_known_anatomy(name: str, names: tuple[str, ...]) -> None:
     model = timm.create_model(name, pretrained=False).eval()
-    found = stages(model, 224)
+    found = stages(model, ImageInput(size=224))
     assert tuple(stage.name for stage in found) == names
     assert found[0].parameters[0] == next(iter(dict(model.named_parameters())))
 
 
 def test_a_tap_is_behind_the_activation() -> None:
     """The mean of a convolution's output is linear in the input; what its activation passes is not."""
-    found = stages(timm.create_model("resnet18", pretrained=False).eval(), 64)
+    found = stages(timm.create_model("resnet18", pretrained=False).eval(), ImageInput(size=64))
     assert found[0].tap == "maxpool"

@@ -6,7 +6,7 @@ from torch import nn
 
 from headstart.core.errors import UserError
 from headstart.core.plan import Rule, Train
-from headstart.sources.card import Card, ImageInput, Licence, Stage
+from headstart.sources.card import Architecture, Card, ImageInput, Licence, Stage
 from headstart.training import groups
 
 ALL = (Rule("*", 1.0),)
@@ -37,7 +37,8 @@ def stage(name: str, dim: int) -> Stage:
 
 
 CARD = Card(
-    name="test:net", architecture="none", input=ImageInput(size=16), head="fc", norms=("a.1", "b.1", "c.1"),
+    name="test:net", architecture=Architecture(name="none"),
+    input=ImageInput(size=16), head="fc", norms=("a.1", "b.1", "c.1"),
     stages=(stage("a", 4), stage("b", 4), stage("c", 5)),
     licence=Licence(name="Apache-2.0", commercial=True), trained_on=None, parameters=0,
 )  # fmt: skip

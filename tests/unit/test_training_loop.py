@@ -14,14 +14,14 @@ from headstart.core.errors import UserError
 from headstart.core.plan import Rule, Train
 from headstart.core.problem import Task
 from headstart.data.dataset import Dataset, Item
-from headstart.sources.card import Card, ImageInput, Licence, Stage
+from headstart.sources.card import Architecture, Card, ImageInput, Licence, Stage
 from headstart.training import loop
 from headstart.training.loop import predict, time_step, train
 
 SIDE = 8
 PHASE = Train(rules=(Rule("*", 1.0),), epochs=3, lr=0.02, batch=16, norm="train")
 CARD = Card(
-    name="test:net", architecture="none", input=ImageInput(size=SIDE), head="", norms=("1", "5"),
+    name="test:net", architecture=Architecture(name="none"), input=ImageInput(size=SIDE), head="", norms=("1", "5"),
     stages=(
         Stage(name="a", tap="0", dim=4, parameters=("0.weight", "0.bias", "1.weight", "1.bias")),
         Stage(name="b", tap="4", dim=4, parameters=("4.weight", "4.bias", "5.weight", "5.bias")),

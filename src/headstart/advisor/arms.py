@@ -7,6 +7,7 @@ from typing import Any
 from headstart.core.plan import Plan, Solve
 from headstart.data.store import Store
 from headstart.sources.source import Source
+from headstart.sources.surgery import FRESH
 from headstart.strategies.catalog import STRATEGIES, plan
 from headstart.training.plan_learner import PlanLearner
 from headstart.training.solve import class_rows
@@ -76,14 +77,25 @@ def arms(
         PlanLearner("raw", "control", plan("raw"), inputs, store),
         PlanLearner("random-features", "control", plan("random-features"), _only(untrained, RANDOM_FEATURES), store),
     )
-    scratch = PlanLearner("scratch", "control", plan("scratch"), _only(untrained, SCRATCH), store)
+    twins = {one.name: one for one in (source.reinitialised() for source in sources.values())}
+    trained = (
+        PlanLearner("scratch", "control", plan("scratch"), _only(untrained, SCRATCH), store),
+        PlanLearner("scratch-twin", "control", plan("scratch-twin"), twins, store),
+    )
     closed = [one for one in wanted if one.plan.closed_form]
     gradient = [one for one in wanted if not one.plan.closed_form]
-    return Arms((*closed, *controls), (*gradient[:1], scratch, *gradient[1:]), tuple(skipped))
+    return Arms((*closed, *controls), (*gradient, *trained), tuple(skipped))
 
 
 def _only(untrained: Mapping[str, Source], name: str) -> dict[str, Source]:
     return {name: untrained[name]}
+
+
+def of_source(learner: PlanLearner, source: str) -> PlanLearner:
+    """A gradient arm bound to one source, or to its untrained twin; controls with a net of their own stay."""
+    names = {source, f"{source}+{FRESH}:first"}
+    mine = {name: one for name, one in learner.sources.items() if name in names}
+    return replace(learner, sources=mine) if mine else learner
 
 
 def at_stage(strategy: Plan, stage: str | None) -> Plan:

@@ -57,7 +57,7 @@ def climb_cost(learner: PlanLearner, n: int, machine: Machine, epochs: int, m: i
 def grant(
     learners: Sequence[PlanLearner], n: int, machine: Machine, seconds: float
 ) -> tuple[tuple[Climb, ...], tuple[LeftOut, ...]]:
-    """Share out the seconds that tier 0 left: the control, then the first arm, on as many folds as fit, then the rest.
+    """Share out the seconds that tier 0 left: the small control and the first arm on as many folds as fit, then others.
 
     Args:
         learners: in order of preference; controls count like arms, since a verdict without them is worth nothing.
@@ -66,9 +66,10 @@ def grant(
         seconds: what is left.
     """
     left, climbs, out = seconds * (1 - RESERVE), list[Climb](), list[LeftOut]()
-    first = [learner for learner in learners if learner.name in {"lp-ft", "scratch"}] or list(learners[:1])
+    arm = next((one for one in learners if one.role == "transfer"), None)
+    first = [one for one in learners if one is arm or one.name == "scratch"]
     m = next((m for m in FOLDS_TRIED if _total(first, n, machine, m) <= left), 1)
-    ordered = sorted(learners, key=lambda one: (one not in first, one.role == "transfer"))
+    ordered = sorted(learners, key=lambda one: (one not in first, (one in first) == (one.role == "transfer")))
     for learner in ordered:
         epochs, cost = _epochs(learner, n, machine, m, left)
         if epochs is None:

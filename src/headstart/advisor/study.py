@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headstart.advisor import work as work_file
-from headstart.advisor.arms import Arms
+from headstart.advisor.arms import Arms, of_source
 from headstart.advisor.budget import grant, optimistic
 from headstart.advisor.clock import Clock
 from headstart.advisor.ladder import Bench, refits, tier0, tier1
@@ -90,9 +90,7 @@ def with_steps(work: Work, arms: Arms, tier: Tier0) -> Work:
 
 def bound(arms: Arms, source: str) -> tuple[PlanLearner, ...]:
     """Gradient arms with the one source that each starts from."""
-    return tuple(
-        replace(one, sources={source: one.sources[source]}) if source in one.sources else one for one in arms.gradient
-    )
+    return tuple(of_source(one, source) for one in arms.gradient)
 
 
 def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: float) -> Work:

@@ -24,11 +24,11 @@ from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
 from headstart.features.extract import extract, time_batches
 from headstart.features.table import FeatureTable
-from headstart.selection.stages import resolve
 from headstart.sources.card import Card
 from headstart.sources.load import load
 from headstart.sources.preconditions import preconditions
 from headstart.sources.source import Source
+from headstart.sources.stages import resolve
 
 LARGE = 1000  # examples from which a test part is split off when none was given
 TEST_SHARE = 0.25

@@ -1,4 +1,4 @@
-"""The anatomy of any timm net: stages from input to output, where to tap them, which parameters lead to them.
+"""The anatomy of any net that keeps timm's contract: stages, where to tap them, which parameters lead there.
 
 timm's `group_matcher` orders the parameters; a dry run finds, for each group, the last module that belongs to it alone
 and puts out maps or tokens. Nothing is written by hand for a family, so nothing breaks when a net changes.
@@ -13,8 +13,8 @@ from timm.models import group_parameters
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
-from headstart.sources.card import Layout, Stage
-from headstart.sources.source import pooled
+from headstart.sources.card import ImageInput, Layout, Stage
+from headstart.sources.staged import pooled
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm, nn.GroupNorm)
 
@@ -36,14 +36,14 @@ def norm_names(model: nn.Module) -> tuple[str, ...]:
     return tuple(name for name, module in model.named_modules() if isinstance(module, NORMS))
 
 
-def stages(model: nn.Module, size: int) -> tuple[Stage, ...]:
-    """Stages of a net for (size, size) inputs; the last is what the classifier gets.
+def stages(model: nn.Module, taken: ImageInput) -> tuple[Stage, ...]:
+    """Stages of a net for inputs of that size and number of channels; the last is what the classifier gets.
 
     Raises:
         UserError: the net cannot take images of that size, or timm does not say how its layers follow each other.
     """
     layout: Layout = "NHWC" if getattr(model, "output_fmt", None) == "NHWC" else "NCHW"
-    run = _dry_run(model, size, layout)
+    run = _dry_run(model, taken, layout)
     found: list[Stage] = []
     waiting: list[str] = []
     for group in _groups(model):
@@ -91,9 +91,11 @@ class _DryRun:
     last: int
 
 
-def _dry_run(model: nn.Module, size: int, layout: Layout) -> _DryRun:
+def _dry_run(model: nn.Module, taken: ImageInput, layout: Layout) -> _DryRun:
     order: list[str] = []
     dims: dict[str, int] = {}
+    head = classifier_name(model)
+    given: list[Tensor] = []
 
     def hook(name: str) -> Callable[[nn.Module, object, object], None]:
         def note(_module: nn.Module, _inputs: object, output: object) -> None:
@@ -103,18 +105,19 @@ def _dry_run(model: nn.Module, size: int, layout: Layout) -> _DryRun:
 
         return note
 
-    handles = [m.register_forward_hook(hook(n)) for n, m in model.named_modules() if n]
+    handles = [m.register_forward_hook(hook(n)) for n, m in model.named_modules() if n and n != head]
+    if head:
+        handles.append(model.get_submodule(head).register_forward_pre_hook(lambda _, inputs: given.append(inputs[0])))
     try:
         with torch.inference_mode():
-            maps = model.forward_features(torch.zeros(1, 3, size, size))  # type: ignore[operator]
-            last = model.forward_head(maps, pre_logits=True)  # type: ignore[operator]
+            given.append(model(torch.zeros(1, taken.channels, taken.size, taken.size)))
     except (RuntimeError, AssertionError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError("an input size that the net takes", f"{size} ({said})", "Try its own size.") from None
+        raise UserError("an input size that the net takes", f"{taken.size} ({said})", "Try its own size.") from None
     finally:
         for handle in handles:
             handle.remove()
-    return _DryRun(order, dims, last.shape[1])
+    return _DryRun(order, dims, pooled(given[0], layout).shape[1])
 
 
 def _owner(model: nn.Module, group: set[str], order: Sequence[str]) -> str | None:

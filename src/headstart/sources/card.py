@@ -1,8 +1,9 @@
 """The card of a source: everything about a pre-trained net but the net. Loads no framework."""
 
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Availability = Literal["cached", "packaged", "hub", "local", "made"]
 Layout = Literal["NCHW", "NHWC"]
@@ -19,16 +20,45 @@ class ImageInput(_Part):
         size: side of the square input in pixels.
         crop: share of the resized image that the centre crop keeps.
         interpolation: resampling filter.
-        mean: per channel, of values scaled to 0..1.
-        std: per channel, of values scaled to 0..1.
+        mean: per channel in the order that the net sees them, of values scaled to 0..1.
+        std: likewise.
+        colour: what the channels are; "L" is luminance (ITU-R 601), "any" is whatever the data brings.
     """
 
     size: int
     crop: float = 0.875
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    colour: Literal["RGB", "BGR"] = "RGB"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    colour: Literal["RGB", "BGR", "L", "any"] = "RGB"
+
+    @property
+    def channels(self) -> int:
+        """Channels of the net's input."""
+        return len(self.mean)
+
+    @model_validator(mode="after")
+    def _agree(self) -> "ImageInput":
+        wanted = {"RGB": 3, "BGR": 3, "L": 1}.get(self.colour, len(self.mean))
+        if not len(self.mean) == len(self.std) == wanted:
+            raise ValueError(f"{self.colour} input needs {wanted} means and deviations, got {self.mean} and {self.std}")
+        return self
+
+
+class Architecture(_Part):
+    """How the empty net is built, so that a file of weights is enough to have the source again.
+
+    Attributes:
+        name: what its builder calls it: timm's name, torchvision's, a Darknet cfg's.
+        builder: a name of `headstart.sources.catalog.BUILDERS`.
+        options: handed to the builder, such as the padding of another framework.
+        text: a net written out: a Darknet cfg, a config.json.
+    """
+
+    name: str
+    builder: str = "timm"
+    options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
+    text: str = ""
 
 
 class Licence(_Part):
@@ -65,26 +95,44 @@ class Stage(_Part):
     layout: Layout = "NCHW"
 
 
+class Head(_Part):
+    """The head that copies of a source come with.
+
+    Attributes:
+        outputs: classes of each output; empty leaves the number to the task.
+        widths: of hidden layers; none is a linear head.
+        keep: the first outputs are the source's own classes.
+    """
+
+    outputs: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()
+    keep: bool = False
+
+
 class Card(_Part):
     """A pre-trained net, described.
 
     Attributes:
         name: provider:name.
-        architecture: timm's name of the architecture.
+        architecture: how the empty net is built.
         sha256: of the weight file; None when nothing was loaded from a file (random) or before it was fetched.
         head: name of the module that is the source's own classifier, in `parameters` of no stage.
+        new_head: the head that its copies come with.
         head_classes: the class names that the source's own head predicts, in order; empty when there are none.
         norms: names of the normalisation modules.
+        changes: what surgery did to the net as it was trained, one sentence each; what was re-initialised is named.
         benchmark: published score of the source on its own task (ImageNet top-1), the static baseline.
     """
 
     name: str
-    architecture: str
+    architecture: Architecture
     input: ImageInput
     stages: tuple[Stage, ...] = Field(min_length=1)
     head: str
+    new_head: Head = Head()
     head_classes: tuple[str, ...] = ()
     norms: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
     sha256: str | None = None
     licence: Licence
     trained_on: TrainedOn | None

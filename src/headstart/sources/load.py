@@ -4,8 +4,8 @@ from headstart.core.errors import UserError, unknown_name
 from headstart.core.progress import Progress, Silent
 from headstart.sources.card import Card
 from headstart.sources.catalog import PROVIDERS, WHEELS
-from headstart.sources.providers.timm import build
 from headstart.sources.source import Source
+from headstart.sources.surgery import empty
 
 
 def load(name: str, *, offline: bool = False, any_licence: bool = False, progress: Progress | None = None) -> Source:
@@ -32,6 +32,6 @@ def load(name: str, *, offline: bool = False, any_licence: bool = False, progres
     return source
 
 
-def architecture(card: Card) -> Source:
-    """A net of a card's architecture with that card: the frame into which a run's own weights are loaded."""
-    return Source(card, build(card.architecture))
+def rebuild(card: Card) -> Source:
+    """An empty net of a card's architecture with that card: the frame into which a run's own weights are loaded."""
+    return Source(card, empty(card))

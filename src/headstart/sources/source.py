@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,68 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.predictions import Floats
-from headstart.sources.card import Card, ImageInput, Layout, Stage
+from headstart.sources import surgery
+from headstart.sources.card import Card, Head, ImageInput
+from headstart.sources.staged import StagedNet
 
-CODE = "stages-2"  # part of every feature's key: change it when the same card would give other features
-
-
-def pooled(output: Tensor, layout: Layout = "NCHW") -> Tensor:
-    """Global average over positions: (n, D, h, w) maps or (n, t, D) tokens -> (n, D); (n, D) stays."""
-    if output.ndim == 4:
-        return output.mean(dim=(2, 3) if layout == "NCHW" else (1, 2))
-    return output.mean(dim=1) if output.ndim == 3 else output
-
-
-class StagedNet(nn.Module):
-    """A trunk whose stages can be tapped, and a linear head on its pooled last stage.
-
-    Args:
-        trunk: maps normalised (n, 3, H, W) pixels to pooled (n, card.features); its own classifier is gone.
-        card: taps and input statistics.
-        outputs: of the head, which starts at zero.
-    """
-
-    def __init__(self, trunk: nn.Module, card: Card, outputs: int) -> None:
-        super().__init__()
-        self.trunk = trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.card = card
-        self.head = nn.Linear(card.features, outputs)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-        mean, std = torch.tensor(card.input.mean), torch.tensor(card.input.std)
-        self.scale = nn.Buffer((1 / (255 * std)).view(1, 3, 1, 1), persistent=False)
-        self.shift = nn.Buffer((-mean / std).view(1, 3, 1, 1), persistent=False)
-
-    def normalise(self, pixels: Tensor) -> Tensor:
-        """(n, H, W, 3) uint8 RGB -> (n, 3, H, W) float32 as the weights want it, channels last in memory."""
-        planes = pixels.permute(0, 3, 1, 2)
-        if self.card.input.colour == "BGR":
-            planes = planes.flip(1)
-        return torch.addcmul(self.shift, planes.float(), self.scale).contiguous(memory_format=torch.channels_last)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(n, H, W, 3) uint8 pixels -> (n, outputs) logits."""
-        return self.head(self.trunk(self.normalise(pixels)))
-
-    def stages(self, pixels: Tensor) -> dict[str, Tensor]:
-        """(n, H, W, 3) uint8 pixels -> pooled (n, D) features of every stage, in one pass."""
-        found: dict[str, Tensor] = {}
-        tapped = [stage for stage in self.card.stages if stage.tap]
-        handles = [self.trunk.get_submodule(stage.tap).register_forward_hook(_keep(found, stage)) for stage in tapped]
-        try:
-            last = self.trunk(self.normalise(pixels))
-        finally:
-            for handle in handles:
-                handle.remove()
-        found[self.card.stages[-1].name] = pooled(last)
-        return found
-
-
-def _keep(found: dict[str, Tensor], stage: Stage) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        found[stage.name] = pooled(output, stage.layout)
-
-    return hook
+CODE = "stages-3"  # part of every feature's key: change it when the same card would give other features
 
 
 @dataclass(frozen=True)
@@ -101,6 +44,7 @@ class Source:
     def identity(self) -> str:
         """sha256 of all that determines its features: weights, architecture, preprocessing, taps, this code."""
         digest = hashlib.sha256(CODE.encode())
+        digest.update(self.card.architecture.model_dump_json().encode())
         digest.update(self.card.input.model_dump_json().encode())
         digest.update(repr([(s.name, s.tap, s.dim) for s in self.card.stages]).encode())
         for name, tensor in self.model.state_dict().items():
@@ -109,14 +53,22 @@ class Source:
         return digest.hexdigest()
 
     def net(self, outputs: int) -> StagedNet:
-        """A fresh copy to train, with a new zero head of that many outputs on the last stage."""
+        """A fresh copy to train, with a new zero head of that many outputs; kept classes come first in it.
+
+        Raises:
+            UserError: `with_head` asked for another number of outputs, or for more old classes than that.
+        """
         trunk = copy.deepcopy(self.model)
-        trunk.reset_classifier(0)  # type: ignore[operator] # timm's contract
-        return StagedNet(trunk, self.card, outputs)
+        if self.card.head:
+            trunk.reset_classifier(0)  # type: ignore[operator] # timm's contract
+        net = StagedNet(trunk, self.card, outputs)
+        if self.card.new_head.keep:
+            surgery.keep_rows(net.head, *self._linear_head())
+        return net
 
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
-        """A function from (n, H, W, 3) uint8 pixels to pooled features of every stage, nothing in it learning."""
-        net = self.net(1).eval()
+        """A function from (n, H, W, C) uint8 pixels to pooled features of every stage, nothing in it learning."""
+        net = self.net(sum(self.card.new_head.outputs) or 1).eval()
 
         def tap(pixels: Tensor) -> dict[str, Tensor]:
             with torch.inference_mode():
@@ -125,10 +77,53 @@ class Source:
         return tap
 
     def own_head(self) -> tuple[Floats, Floats] | None:
-        """(K, D) weight and (K,) bias of the source's own linear classifier; None when it has none."""
+        """(K, D) weight and (K,) bias of the source's own linear classifier; None when it has none with names."""
         head = self.model.get_submodule(self.card.head) if self.card.head else None
         if not isinstance(head, nn.Linear) or not self.card.head_classes:
             return None
+        return self._linear_head()
+
+    def with_head(self, *outputs: int, widths: Sequence[int] = (), keep: bool = False) -> "Source":
+        """The source with another kind of head on its copies: linear, an MLP, several outputs, old classes kept.
+
+        Args:
+            outputs: numbers of classes, several for several tasks (their logits stand side by side); without any
+                the head takes the task's number.
+            widths: of hidden layers; none is a linear head.
+            keep: the first outputs are the source's own classes, with the weights that they had.
+
+        Raises:
+            UserError: `keep` on a source without a linear classifier, or with fewer outputs than old classes.
+        """
+        head = Head(outputs=tuple(outputs), widths=tuple(widths), keep=keep)
+        if keep:
+            surgery.check_keeps(self.card, len(self._linear_head()[0]), head)
+        return Source(self.card.model_copy(update={"new_head": head}), self.model)
+
+    def widen_input(self, count: int, how: surgery.Channels = "sum") -> "Source":
+        """The source for pictures of `count` channels (1, 2, 4, 13, ...); see `surgery.widened`."""
+        return Source(*surgery.widen_input(self.card, self.model, count, how))
+
+    def at_size(self, size: int) -> "Source":
+        """The source for (size, size) inputs."""
+        return Source(*surgery.at_size(self.card, self.model, size))
+
+    def cut_at(self, stage: str) -> "Source":
+        """The source up to and including a stage; what lies behind it is gone, its classifier too.
+
+        Args:
+            stage: a name or an alias: "first", "last", an index from the start ("2") or from the end ("-2").
+        """
+        return Source(*surgery.cut_at(self.card, self.model, stage))
+
+    def reinitialised(self, stage: str = "first", seed: int = 0) -> "Source":
+        """The source with its architecture's initial weights from a stage on; "first" is from scratch."""
+        return Source(*surgery.reinitialised(self.card, self.model, stage, seed))
+
+    def _linear_head(self) -> tuple[Floats, Floats]:
+        head = self.model.get_submodule(self.card.head) if self.card.head else None
+        if not isinstance(head, nn.Linear):
+            raise surgery.no_old_classes(self.card)
         weight = head.weight.detach().double().numpy()
         without = cast("Tensor | None", head.bias) is None  # torch's annotation does not know of layers without
         return weight, np.zeros(len(weight)) if without else head.bias.detach().double().numpy()

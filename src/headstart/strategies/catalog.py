@@ -27,6 +27,7 @@ CONTROLS = Registry(
         "raw": "headstart.strategies.controls:raw",
         "random-features": "headstart.strategies.controls:random_features",
         "scratch": "headstart.strategies.controls:scratch",
+        "scratch-twin": "headstart.strategies.controls:scratch_twin",
     },
     group="headstart.controls",
 )

@@ -21,3 +21,8 @@ def random_features() -> Plan:
 def scratch() -> Plan:
     """A net trained from random weights, batch-norm in training mode."""
     return Plan("scratch", start="random", phases=(Train(rules=(Rule("*", 1.0),), lr=3e-3, norm="train"),))
+
+
+def scratch_twin() -> Plan:
+    """The source's own architecture from random weights: the same net, without what it has learned."""
+    return Plan("scratch-twin", start="random", phases=(Train(rules=(Rule("*", 1.0),), lr=3e-3, norm="train"),))

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from headstart.sources.card import Card
-from headstart.sources.source import Source, StagedNet
+from headstart.sources.source import Source
+from headstart.sources.staged import StagedNet
 
 
 def check_source(source: Source) -> None:
@@ -103,14 +104,15 @@ def _check_net(source: Source, pixels: Tensor) -> None:
     assert source.identity == before, "training a copy must not change the source"
     after = source.tapper()(pixels)
     assert all(torch.equal(features[k], after[k]) for k in features), "training a copy must not change the features"
-    assert not bool(source.net(4).head.weight.any()), "every copy must come with a new head"
+    assert not bool(source.net(4)(pixels).any()), "every copy must come with a new head"
 
 
 def _step(net: StagedNet, pixels: Tensor) -> None:
     """One plain gradient step; the head is nudged first, or nothing would flow into the trunk."""
     net.train()
     with torch.no_grad():
-        net.head.weight.normal_()
+        for parameter in net.head.parameters():
+            parameter.normal_()
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
     torch.nn.functional.cross_entropy(net(pixels), torch.arange(len(pixels))).backward()
     optimiser.step()

@@ -16,8 +16,8 @@ from headstart.data.dataset import Dataset, Item
 from headstart.data.store import Store
 from headstart.features.extract import extract
 from headstart.linear.catalog import ESTIMATORS
-from headstart.selection.stages import resolve as stages_of
 from headstart.sources.source import Source
+from headstart.sources.stages import resolve as stages_of
 from headstart.strategies.catalog import CONTROLS, STRATEGIES, plan
 from headstart.training.groups import resolve
 from headstart.training.plan_learner import PlanLearner

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from headstart.core.errors import HeadstartError, UserError, did_you_mean
 from headstart.core.plan import Rule, Train
-from headstart.selection import stages as stage_names
+from headstart.sources import stages as stage_names
 from headstart.sources.card import Card
 
 Rates = Mapping[str, float | None]

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from headstart.core.errors import UserError
 from headstart.core.plan import Plan, Solve, Train
@@ -24,7 +25,8 @@ from headstart.features.pixels import Pixels
 from headstart.linear.catalog import ESTIMATORS
 from headstart.linear.heads import FittedHead, Ridge
 from headstart.metrics.calibration import softmax
-from headstart.sources.source import Source, StagedNet
+from headstart.sources.source import Source
+from headstart.sources.staged import StagedNet
 from headstart.training.loop import Epoch, predict, train
 from headstart.training.solve import Solved, class_rows, solve
 
@@ -99,7 +101,7 @@ class FittedNet:
     def state(self) -> State:
         """All weights and buffers."""
         arrays = {name: tensor.detach().cpu().numpy() for name, tensor in self.net.state_dict().items()}
-        facts = {"kind": "net", "source": self.source, "outputs": self.net.head.out_features}
+        facts = {"kind": "net", "source": self.source, "outputs": self.net.outputs}
         return State(arrays, {**facts, "plan": self.resolved.to_json()})
 
     @staticmethod
@@ -243,6 +245,8 @@ def copy_head(net: StagedNet, solved: Solved) -> None:
     """Put a ridge solution into the net's head, so that training starts from it (LP-FT)."""
     if not isinstance(solved.head, Ridge):
         raise UserError("a ridge head to start training from", type(solved.head).__name__, "Use Solve('ridge').")
+    if not isinstance(net.head, nn.Linear):
+        raise UserError("a linear head to start from a closed form", "hidden layers", "Leave the Solve phase out.")
     weight, bias = solved.head.logits()
     with torch.no_grad():
         net.head.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))

@@ -9,7 +9,7 @@ from headstart.core.predictions import Floats
 from headstart.core.protocols import Features, View
 from headstart.linear.catalog import ESTIMATORS
 from headstart.linear.heads import FittedHead, Head
-from headstart.selection.stages import resolve
+from headstart.sources.stages import resolve
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ import re
 import torch
 
 from headstart.core.errors import UserError
-from headstart.sources.card import Licence
-from headstart.sources.providers.timm import build, describe
+from headstart.sources.card import Architecture, Licence
+from headstart.sources.describe import describe
+from headstart.sources.providers.timm import build, taken
 from headstart.sources.source import Source
 
 NAME = re.compile(r"(?P<architecture>[^@#]+)(@(?P<size>[1-9]\d{0,3}))?(#(?P<seed>\d+))?")
@@ -27,6 +28,7 @@ def load(name: str, *, offline: bool = False) -> Source:  # noqa: ARG001 - nothi
         model = build(match["architecture"])
     size = int(match["size"]) if match["size"] else None
     card = describe(
-        model, name=f"random:{name}", architecture=match["architecture"], licence=FREE, trained_on=None, size=size
-    )
+        model, name=f"random:{name}", architecture=Architecture(name=match["architecture"]), taken=taken(model, size),
+        licence=FREE, trained_on=None,
+    )  # fmt: skip
     return Source(card, model)

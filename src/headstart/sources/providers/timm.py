@@ -1,6 +1,7 @@
 """`timm:ARCHITECTURE.TAG`: all of timm, with the weights that its own hub loading brings."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.error import HTTPError
@@ -12,8 +13,8 @@ from timm.data.imagenet_info import ImageNetInfo
 from torch import nn
 
 from headstart.core.errors import HeadstartError, UserError, did_you_mean
-from headstart.sources.anatomy import classifier_name, norm_names, stages
-from headstart.sources.card import Card, ImageInput, Licence, TrainedOn
+from headstart.sources.card import Architecture, ImageInput, Licence, TrainedOn
+from headstart.sources.describe import describe
 from headstart.sources.source import Source
 
 PATIENCE = 4  # seconds
@@ -28,8 +29,12 @@ TRAINED_ON = (  # marks in timm's tags, the largest set first; the 12k set has a
 )
 
 
-def build(architecture: str) -> nn.Module:
+def build(architecture: str, options: Mapping[str, bool | int | float | str] | None = None) -> nn.Module:
     """A net of timm with random weights, in eval mode.
+
+    Args:
+        architecture: timm's name.
+        options: keyword arguments of its constructor.
 
     Raises:
         UserError: timm has no such architecture; near names are offered.
@@ -37,7 +42,7 @@ def build(architecture: str) -> nn.Module:
     if not timm.is_model(architecture.split(".")[0]):
         hint = did_you_mean(architecture.split(".")[0], timm.list_models())
         raise UserError("the name of an architecture of timm", repr(architecture), hint)
-    return timm.create_model(architecture, pretrained=False).eval()
+    return timm.create_model(architecture, pretrained=False, **cast("dict[str, Any]", options or {})).eval()
 
 
 def configuration(model: nn.Module) -> dict[str, Any]:
@@ -46,38 +51,23 @@ def configuration(model: nn.Module) -> dict[str, Any]:
     return cfg
 
 
-def describe(
-    model: nn.Module,
-    *,
-    name: str,
-    architecture: str,
-    licence: Licence,
-    trained_on: TrainedOn | None,
-    size: int | None = None,
-    sha256: str | None = None,
-    benchmark: float | None = None,
-) -> Card:
-    """The card of a timm net: preprocessing from its configuration, stages from its anatomy."""
+def construct(architecture: Architecture) -> nn.Module:
+    """The empty net of a card; options go to timm's constructor."""
+    return build(architecture.name, architecture.options)
+
+
+def taken(model: nn.Module, size: int | None = None) -> ImageInput:
+    """The preprocessing that timm's authors evaluated the net with, at that size or its own."""
     cfg = configuration(model)
-    side = size or int(cfg["input_size"][-1])
-    taken = ImageInput(
-        size=side, crop=cfg["crop_pct"], interpolation=cfg["interpolation"], mean=cfg["mean"], std=cfg["std"]
-    )
-    names = ImageNetInfo().label_descriptions() if trained_on is not None and cfg["num_classes"] == 1000 else []
-    return Card(
-        name=name,
-        architecture=architecture,
-        input=taken,
-        stages=stages(model, side),
-        head=classifier_name(model),
-        head_classes=tuple(names),
-        norms=norm_names(model),
-        sha256=sha256,
-        licence=licence,
-        trained_on=trained_on,
-        benchmark=benchmark,
-        parameters=sum(p.numel() for p in model.parameters()),
-    )
+    return ImageInput(
+        size=size or int(cfg["input_size"][-1]),
+        crop=cfg["crop_pct"], interpolation=cfg["interpolation"], mean=cfg["mean"], std=cfg["std"],
+    )  # fmt: skip
+
+
+def own_classes(model: nn.Module) -> tuple[str, ...]:
+    """The names of a pre-trained net's classes, where timm knows them: ImageNet's thousand."""
+    return tuple(ImageNetInfo().label_descriptions()) if configuration(model)["num_classes"] == 1000 else ()
 
 
 def load(name: str, *, offline: bool = False) -> Source:
@@ -97,8 +87,9 @@ def load(name: str, *, offline: bool = False) -> Source:
     cfg = configuration(model)
     file = _hub_file(name)
     card = describe(
-        model, name=f"timm:{name}", architecture=name, licence=licence(cfg.get("license")),
-        trained_on=trained_on(str(cfg.get("tag") or "")),
+        model, name=f"timm:{name}", architecture=Architecture(name=name), taken=taken(model),
+        licence=licence(cfg.get("license")), trained_on=trained_on(str(cfg.get("tag") or "")),
+        head_classes=own_classes(model),
         sha256=None if file is None else hashlib.sha256(file.read_bytes()).hexdigest(),
     )  # fmt: skip
     return Source(card, model)

