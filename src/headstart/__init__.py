@@ -12,10 +12,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.api import Result, advise, fit, load, read
+    from headstart.api import Result, advise, doctor, fit, load, read, source
     from headstart.core.errors import HeadstartError, UserError
     from headstart.core.plan import Plan, Rule, Solve, Train
     from headstart.core.record import Record
+    from headstart.sources.access import Access
 
 __version__ = version("headstart")
 
@@ -24,6 +25,8 @@ _PUBLIC = {
     "advise": "headstart.api",
     "load": "headstart.api",
     "read": "headstart.api",
+    "source": "headstart.api",
+    "doctor": "headstart.api",
     "Result": "headstart.api",
     "Record": "headstart.core.record",
     "Plan": "headstart.core.plan",
@@ -31,9 +34,11 @@ _PUBLIC = {
     "Solve": "headstart.core.plan",
     "Train": "headstart.core.plan",
     "HeadstartError": "headstart.core.errors",
+    "Access": "headstart.sources.access",
     "UserError": "headstart.core.errors",
 }
 __all__ = [
+    "Access",
     "HeadstartError",
     "Plan",
     "Record",
@@ -44,9 +49,11 @@ __all__ = [
     "UserError",
     "__version__",
     "advise",
+    "doctor",
     "fit",
     "load",
     "read",
+    "source",
 ]
 
 

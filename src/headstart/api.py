@@ -25,7 +25,12 @@ from headstart.metrics.scores import metric as metric_named
 from headstart.modalities.image.read import read as read_images
 from headstart.report.page import write as write_report
 from headstart.runs import Prediction, Saved
+from headstart.selection.doctor import Finding, examine
+from headstart.selection.doctor import verdict as diagnosis
+from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES
+from headstart.sources.load import load as load_source
+from headstart.sources.source import Source
 from headstart.strategies.catalog import fingerprint
 
 
@@ -75,6 +80,46 @@ def read(path: str | Path, *, target: str | None = None, group: str | None = Non
     return read_images(path, target=target, group=group, test=test, store=Store(), progress=Silent())
 
 
+def source(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None = None) -> Source:
+    """A source by `provider:name`: a net with its card, ready for surgery.
+
+    Raises:
+        UserError: an unknown name, weights that cannot be had, or a licence that was not opted in to.
+    """
+    return load_source(name, access, progress)
+
+
+def doctor(
+    name: str,
+    path: str | Path,
+    *,
+    target: str | None = None,
+    access: Access = NOTHING_SPECIAL,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[tuple[Finding, ...], str]:
+    """Whether a source's preprocessing fits its weights, on the user's own pictures.
+
+    Args:
+        name: provider:name.
+        path: labelled data.
+        target: the label column of a table.
+        access: what is allowed.
+        seed: of the bootstrap.
+        progress: told how far it is.
+
+    Returns:
+        The ways of preparing pictures that were tried, the card's first, and one sentence.
+
+    Raises:
+        UserError: the source or the data cannot be had.
+    """
+    told, store = progress or Silent(), Store()
+    data = read_images(path, target=target, group=None, test=None, store=store, progress=told)
+    examined = examine(load_source(name, access, told), data, store, told, seed)
+    return examined, diagnosis(name, examined)
+
+
 def fit(
     path: str | Path,
     *,
@@ -90,7 +135,7 @@ def fit(
     out: str | Path | None = None,
     seed: int = 0,
     replay: str | Path | None = None,
-    any_licence: bool = False,
+    access: Access = NOTHING_SPECIAL,
     thumbnails: bool = True,
     progress: Progress | None = None,
 ) -> Result:
@@ -110,7 +155,7 @@ def fit(
         out: run folder; an unfinished run there is resumed.
         seed: of everything random.
         replay: a `work.json` to repeat.
-        any_licence: also take sources whose licence is not stated or forbids commercial use.
+        access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
         thumbnails: put pictures of the worst mistakes into the report.
         progress: where steps are shown.
 
@@ -132,7 +177,7 @@ def fit(
         shown.say(f"{finished} has answered this already; remove it to run again")
         return Result(known, finished)
     work = runs.begin(runs.free(finished), asked, replayed)
-    question = Question(data, asked, wanted[1], runs.unfinished(finished), any_licence)
+    question = Question(data, asked, wanted[1], runs.unfinished(finished), access)
     found = _surveyed(question, work, store, shown, clock)
     return _finish(found, finished, clock, thumbnails=thumbnails)
 
@@ -148,7 +193,7 @@ def advise(
     test: str | None = None,
     group: str | None = None,
     seed: int = 0,
-    any_licence: bool = False,
+    access: Access = NOTHING_SPECIAL,
     progress: Progress | None = None,
 ) -> AdviceResult:
     """Measure what is cheap to measure, train nothing for keeps: every option with its estimate, minutes and reason."""
@@ -158,7 +203,7 @@ def advise(
         data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
     asked = _asked(data, target, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
-        question = Question(data, asked, wanted[1], Path(scratch), any_licence)
+        question = Question(data, asked, wanted[1], Path(scratch), access)
         found = survey(question, None, store, shown, clock)
         tier = look(found.bench, found.arms, found.work.sources)
         work = with_steps(found.work, found.arms, tier)

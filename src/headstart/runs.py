@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from headstart.advisor import work as work_file
+from headstart.advisor.ladder import final
 from headstart.advisor.study import Study
 from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
@@ -30,8 +31,10 @@ from headstart.metrics.calibration import scale
 from headstart.modalities.image.read import read_files
 from headstart.modalities.image.thumbnail import thumbnail
 from headstart.report.inputs import mistakes
+from headstart.sources.access import EVERYTHING
 from headstart.sources.card import Card
 from headstart.sources.load import load, rebuild
+from headstart.training.checkpoint import strip
 from headstart.training.plan_learner import FittedAny, FittedNet, FittedSolve
 
 RECORD = "record.json"
@@ -116,6 +119,7 @@ def write(
     lines = "".join(json.dumps(row) + "\n" for row in history)
     (aside / "history.jsonl").write_text(lines, encoding="utf-8")
     _write_model(aside, study, record, cards)
+    _write_checkpoints(folder, aside, study.decision.delivered)
     return aside
 
 
@@ -128,11 +132,19 @@ def publish(folder: Path, finished: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _write_checkpoints(folder: Path, aside: Path, arm: str) -> None:
+    """The epochs of the delivered net's final training: a later run may start from any of them (`checkpoint:`)."""
+    epochs = sorted((folder / "checkpoints" / final(arm)).glob("epoch-*.safetensors"))
+    for path in epochs:
+        (aside / "checkpoints").mkdir(exist_ok=True)
+        strip(path, aside / "checkpoints" / path.name)
+
+
 def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str, Card]) -> None:
     fitted = study.fitted[study.decision.delivered]
     state = fitted.state()
     card = cards.get(fitted.source) or (fitted.origin.card if isinstance(fitted, FittedNet) else None)
-    save_file({k: np.ascontiguousarray(v) for k, v in state.arrays.items()}, folder / "model.safetensors")
+    save_file({k: np.asarray(v, order="C") for k, v in state.arrays.items()}, folder / "model.safetensors")
     task = {"name": record.tasks[0].name, "kind": record.tasks[0].kind, "classes": list(record.tasks[0].classes)}
     temperature = record.calibration.temperature
     facts = {"schema": 1, "modality": record.data.modality, "task": task, "temperature": temperature, **state.meta}
@@ -237,7 +249,7 @@ def _tapped(run: Path, name: str) -> Any:
         from headstart.modalities.image.baselines import RAW
 
         return RAW
-    source = load(name, any_licence=True)
+    source = load(name, EVERYTHING)
     text = (run / "card.json").read_text(encoding="utf-8")
     recorded = None if text == "null" else Card.model_validate_json(text).sha256
     if recorded is not None and source.card.sha256 != recorded:

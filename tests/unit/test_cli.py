@@ -22,6 +22,7 @@ from headstart.cli.fit import default_out
 from headstart.cli.main import main
 from headstart.core.errors import UserError
 from headstart.core.record import Record
+from headstart.sources.access import Access
 
 Capture = pytest.CaptureFixture[str]
 
@@ -127,7 +128,7 @@ def test_fit_passes_everything_on(calls: list[dict[str, Any]], tmp_path: Path) -
         "out": tmp_path,
         "seed": 7,
         "replay": "work.json",
-        "any_licence": True,
+        "access": Access(any_licence=True),
         "thumbnails": False,
     }
 
@@ -212,12 +213,13 @@ class _Entry:
     trained_on: str = "ImageNet-1k"
     n: int | None = 1281167
     note: str = ""
+    form: bool = False
 
 
 def test_sources_are_listed_by_pattern(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     def known() -> tuple[_Entry, ...]:
         wheels = _Entry("wheel:lite0", "cached"), _Entry("wheel:lite1", "packaged")
-        return (*wheels, _Entry("random:ARCH[@SIZE]", "made", "", "nothing", None))
+        return (*wheels, _Entry("random:ARCH[@SIZE]", "made", "", "nothing", None, form=True))
 
     _fake(monkeypatch, "sources.catalog", known=known)
     assert main(["sources", "list"]) == 0

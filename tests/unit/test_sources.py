@@ -12,13 +12,16 @@ import torch
 from torch import nn
 
 from headstart.core.errors import HeadstartError, UserError
+from headstart.sources.access import Access
 from headstart.sources.anatomy import stages
 from headstart.sources.card import ImageInput
-from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES, WHEELS, kept, known
+from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES, PROVIDERS, known
 from headstart.sources.load import load, rebuild
+from headstart.sources.packages import kept
 from headstart.sources.providers import timm as hub
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet, pooled
+from headstart.sources.wheels import WHEELS
 
 SMALL = "random:test_resnet@64"
 
@@ -72,13 +75,13 @@ def test_weights_that_timm_does_not_have() -> None:
 
 
 def test_catalog_lists_every_provider_and_what_is_cached(own_weights: Path) -> None:
-    first = kept(WHEELS["efficientnet-lite0"])
+    first = next(iter(kept(WHEELS["efficientnet-lite0"].package).values()))
     first.parent.mkdir(parents=True)
     first.touch()
     lines = {line.name: line for line in known()}
     assert lines["wheel:efficientnet-lite0"].availability == "cached"
     assert lines["wheel:efficientnet-lite1"].availability == "packaged"
-    assert {name.partition(":")[0] for name in lines} == {"wheel", "timm", "random"}
+    assert {name.partition(":")[0] for name in lines} == set(PROVIDERS.builtin)
     assert set(DEFAULT_IMAGE_SOURCES) <= set(lines)
 
 
@@ -126,7 +129,7 @@ def test_no_call_is_made_when_offline(offline: bool, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(hub, "_hub_file", lambda _: None)
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", not offline)
     with pytest.raises(UserError, match="no connection to the model hub"):
-        load("timm:resnet18", offline=offline)
+        load("timm:resnet18", Access(offline=offline))
 
 
 def test_reachable_asks_once_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +178,7 @@ def test_a_licence_must_permit(stated: str | None, shown: str, tmp_path: Path, m
     pretend(monkeypatch, file, license=stated, tag="r160_in1k")
     with pytest.raises(UserError, match=f"permits commercial use, got timm:test_resnet: {shown}"):
         load("timm:test_resnet")
-    assert load("timm:test_resnet", any_licence=True).card.licence.name == stated
+    assert load("timm:test_resnet", Access(any_licence=True)).card.licence.name == stated
 
 
 def test_weights_that_do_not_load_are_no_traceback_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:

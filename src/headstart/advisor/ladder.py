@@ -119,9 +119,14 @@ def _inner(bench: Bench, learner: PlanLearner) -> Done:
     return done
 
 
+def final(arm: str) -> str:
+    """The name of an arm's final refit in the ledger."""
+    return f"{Unit(arm, 0, 0).name}.final"
+
+
 def refit(bench: Bench, learner: PlanLearner) -> FittedAny:
     """Fit on all that is not test, from the ledger if it is there."""
-    name = f"{Unit(learner.name, 0, 0).name}.final"
+    name = final(learner.name)
     known = bench.ledger.get_state(name)
     if known is not None:
         bench.ledger.resumed += 1

@@ -81,7 +81,7 @@ class Ledger:
 
     def put_state(self, name: str, state: State) -> None:
         """Keep a fitted model."""
-        arrays = {key: np.ascontiguousarray(value) for key, value in state.arrays.items()}
+        arrays = {key: np.asarray(value, order="C") for key, value in state.arrays.items()}
         _write(self._path(f"state.{name}"), arrays, dict(state.meta))
 
     def _path(self, name: str) -> Path:

@@ -11,6 +11,7 @@ from headstart.advisor.ladder import Bench, refits, tier0, tier1
 from headstart.advisor.ledger import Done
 from headstart.advisor.rules import advice
 from headstart.advisor.work import Climb, Work
+from headstart.core.errors import UserError
 from headstart.core.plan import Train
 from headstart.core.protocols import Metric, Role
 from headstart.core.record import Advice, Decision, StageScore
@@ -146,8 +147,26 @@ def climb(
     return learners, done, failed
 
 
+def check_competes(arms: Arms, work: Work) -> None:
+    """Refuse a run in which nothing transfers, before its controls are trained."""
+    granted_arms = {climb.arm for climb in work.climbs or ()}
+    if not any(
+        one.role == "transfer" and (one in arms.closed or one.name in granted_arms)
+        for one in (*arms.closed, *arms.gradient)
+    ):
+        why = {out.name: out.why for out in work.not_climbed} | dict(work.pruned) | dict(arms.skipped)
+        names = [one.name for one in arms.gradient if one.role == "transfer"] or list(dict(arms.skipped))
+        came = "; ".join(f"{name} {why.get(name, '')}".strip() for name in names)
+        raise UserError("a strategy that the minutes are enough for", came, "Give more --minutes, or add linear.")
+
+
 def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, save: Callable[[Work], None]) -> Study:
-    """Tier 1, verdict, decision, refits."""
+    """Tier 1, verdict, decision, refits.
+
+    Raises:
+        UserError: the minutes are enough for no strategy that was asked for.
+    """
+    check_competes(arms, work)
     with clock.stage("train"):
         resolved, climbed, failed = climb(bench, arms, tier, work.climbs or ())
     learners = {one.name: one for one in arms.closed} | resolved
@@ -158,8 +177,7 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
     with clock.stage("evaluate"):
         evidence = Evidence(bench.data.task.classes, roles, train, tier.oof, test, {})
         judged = comparison(evidence, metric, work.asked.seed)
-        if judged is None:
-            raise AssertionError("every run has a transfer arm and a control")
+        assert judged is not None, "every run has a transfer arm and a control"
         decision = decide(judged, bench.data.modality.name, work.asked.deliver)
         work_file.replace_text(bench.ledger.folder / "decision.json", decision.model_dump_json())
         save(work)

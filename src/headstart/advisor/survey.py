@@ -24,6 +24,7 @@ from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
 from headstart.features.extract import extract, time_batches
 from headstart.features.table import FeatureTable
+from headstart.sources.access import Access
 from headstart.sources.card import Card
 from headstart.sources.load import load
 from headstart.sources.preconditions import preconditions
@@ -42,7 +43,7 @@ class Question:
     asked: Asked
     strategies: tuple[str, ...]
     folder: Path
-    any_licence: bool
+    access: Access
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
     """Load sources, extract features once, group duplicates, split, fold."""
     data, asked = question.data, question.asked
     with clock.stage("extract"):
-        sources = {name: load(name, any_licence=question.any_licence, progress=progress) for name in asked.sources}
+        sources = {name: load(name, question.access, progress) for name in asked.sources}
         check_stage(asked.stage, sources)
         work = work or plan_sources(asked, sources, len(data))
         work_file.write(question.folder, work)

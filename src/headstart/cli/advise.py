@@ -16,6 +16,9 @@ def advise(
     group: options.Group = None,
     seed: options.Seed = 0,
     licence: options.Licence = None,
+    offline: options.Offline = False,
+    trust: options.Trust = False,
+    allow_missing: options.AllowMissing = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -33,7 +36,7 @@ def advise(
         test=test,
         group=group,
         seed=seed,
-        any_licence=licence == "any",
+        access=options.access(licence, offline, trust, allow_missing),
         progress=progress(quiet),
     )
     if json:

@@ -42,6 +42,9 @@ def fit(
     seed: options.Seed = 0,
     replay: Replay = None,
     licence: options.Licence = None,
+    offline: options.Offline = False,
+    trust: options.Trust = False,
+    allow_missing: options.AllowMissing = None,
     no_thumbnails: options.NoThumbnails = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -65,7 +68,7 @@ def fit(
         out=Path(out) if out is not None else default_out(data),
         seed=seed,
         replay=replay,
-        any_licence=licence == "any",
+        access=options.access(licence, offline, trust, allow_missing),
         thumbnails=not no_thumbnails,
         progress=progress(quiet),
     )

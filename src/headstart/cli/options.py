@@ -1,12 +1,16 @@
 """Options that several commands share, and how their values are read."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
 from headstart.core.errors import UserError, did_you_mean
+from headstart.sources.access import Access
+
+BETWEEN = re.compile(r",(?!\s*[^,:]*\.weights)")  # the comma in darknet:A.cfg,A.weights is part of the name
 
 
 def one_of(option: str, *known: str) -> Callable[[str | None], str | None]:
@@ -26,7 +30,7 @@ def names(values: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         UserError: a name is empty.
     """
-    found = tuple(name.strip() for value in values or () for name in value.split(","))
+    found = tuple(name.strip() for value in values or () for name in BETWEEN.split(value))
     if not all(found):
         raise UserError("names separated by commas", repr(",".join(values or ())), "Leave no name empty.")
     return found
@@ -70,6 +74,21 @@ Licence = Annotated[
         help="Also sources without a stated licence, or without commercial use.",
     ),
 ]
+Offline = Annotated[bool, typer.Option("--offline", help="Make no network call.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Also a weight file whose hash nobody has stated; only weights are read.")
+]
+AllowMissing = Annotated[
+    list[str] | None,
+    typer.Option("--allow-missing", metavar="GLOB,..", help="Weights that a file: need not have, or may have beside."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Keep pictures out of the report.")]
+
+
+def access(
+    licence: str | None, offline: bool, trust: bool = False, allow_missing: Sequence[str] | None = None
+) -> Access:
+    """What the options allow."""
+    return Access(offline, licence == "any", trust, names(allow_missing))

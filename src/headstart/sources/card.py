@@ -53,12 +53,14 @@ class Architecture(_Part):
         builder: a name of `headstart.sources.catalog.BUILDERS`.
         options: handed to the builder, such as the padding of another framework.
         text: a net written out: a Darknet cfg, a config.json.
+        size: side of the input that the net is set to once it is built; None where it need not know.
     """
 
     name: str
     builder: str = "timm"
     options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
     text: str = ""
+    size: int | None = None
 
 
 class Licence(_Part):

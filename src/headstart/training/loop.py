@@ -8,9 +8,10 @@ import copy
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -27,8 +28,10 @@ from headstart.core.progress import Step
 from headstart.data.dataset import Dataset
 from headstart.sources.card import Card
 from headstart.training import checkpoint, devices, groups, schedule, stopping
+from headstart.training.hold import hold
 
 _T = TypeVar("_T")
+Held = Callable[[nn.Module, Tensor, Tensor], Tensor]  # the net, new pictures, their logits -> what holding on costs
 _PREDICT_BATCH = 64
 
 
@@ -116,7 +119,8 @@ def train(
     """
     work = _Work(net, card, phase, view, pixels, seed, step)
     before = groups.digests(groups.fixed_tensors(net, work.rates, work.still))
-    saves = None if workspace is None else checkpoint.Checkpoints(workspace, work.identity(validation))
+    keep = validation is None
+    saves = None if workspace is None else checkpoint.Checkpoints(workspace, work.identity(validation), keep=keep)
     history, best = _resume(work, saves)
     best = None if validation is None else best
     while len(history) < work.epochs and not stopping.should_stop(_validation_losses(history), phase.patience):
@@ -182,6 +186,7 @@ class _Work:
         self.net, self.phase, self.view, self.pixels, self.seed, self.step = net, phase, view, pixels, seed, step
         self.epochs, self.lr = phase.epochs, phase.lr
         self.device = devices.place(net)
+        self.held = hold(net, phase.hold, seed) if phase.hold else None
         self.rates = groups.resolve(card, net, phase.rules)
         self.still = groups.still_modules(card, net, self.rates, phase.norm)
         groups.apply(net, self.rates, self.still)
@@ -250,7 +255,8 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
         for at, (pixels, targets, chance) in enumerate(_ahead(work.batches(epoch))):
             lr = work.at_rate((epoch - 1) * work.steps + at)
             torch.manual_seed(chance)
-            loss, hits = _descend(work.net, work.optimiser, pixels.to(work.device), targets.to(work.device))
+            held = work.held and partial(work.held.loss, count=work.phase.batch, seed=chance)
+            loss, hits = _descend(work.net, work.optimiser, pixels.to(work.device), targets.to(work.device), held)
             loss_sum, right = loss_sum + loss * len(targets), right + hits
             if work.step is not None:
                 work.step.advance(len(targets))
@@ -263,12 +269,15 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
     return Epoch(epoch, lr, loss_sum / n, right / n, *measured, time.perf_counter() - start)
 
 
-def _descend(net: nn.Module, optimiser: torch.optim.Optimizer, pixels: Tensor, targets: Tensor) -> tuple[float, int]:
-    """One step; mean loss before it, and how many examples were right."""
+def _descend(
+    net: nn.Module, optimiser: torch.optim.Optimizer, pixels: Tensor, targets: Tensor, held: Held | None = None
+) -> tuple[float, int]:
+    """One step; mean cross-entropy before it, and how many examples were right."""
     optimiser.zero_grad(set_to_none=True)
     logits: Tensor = net(pixels)
     loss = functional.cross_entropy(logits, targets)
-    loss.backward()
+    whole = loss if held is None else loss + held(net, pixels, logits)
+    whole.backward()
     optimiser.step()
     return loss.item(), int((logits.argmax(1) == targets).sum())
 

@@ -218,7 +218,7 @@ class PlanLearner:
         self, view: Dataset, solved: Solved | None, *, seed: int, workspace: Path | None, validation: Dataset | None
     ) -> FittedNet:
         origin = cast(Source, self.sources[solved.source if solved else next(iter(self.sources))])
-        net = origin.net(view.task.outputs)
+        net = origin.net(view.task.outputs, seed)
         if solved is not None:
             copy_head(net, solved)
         keep_blocks()
@@ -246,7 +246,8 @@ def copy_head(net: StagedNet, solved: Solved) -> None:
     if not isinstance(solved.head, Ridge):
         raise UserError("a ridge head to start training from", type(solved.head).__name__, "Use Solve('ridge').")
     if not isinstance(net.head, nn.Linear):
-        raise UserError("a linear head to start from a closed form", "hidden layers", "Leave the Solve phase out.")
+        came = "hidden layers, or old classes that are kept"
+        raise UserError("a linear head to start from a closed form", came, "Leave the Solve phase out.")
     weight, bias = solved.head.logits()
     with torch.no_grad():
         net.head.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))

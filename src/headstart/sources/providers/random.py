@@ -5,6 +5,7 @@ import re
 import torch
 
 from headstart.core.errors import UserError
+from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.card import Architecture, Licence
 from headstart.sources.describe import describe
 from headstart.sources.providers.timm import build, taken
@@ -14,7 +15,7 @@ NAME = re.compile(r"(?P<architecture>[^@#]+)(@(?P<size>[1-9]\d{0,3}))?(#(?P<seed
 FREE = Licence(name="none needed", commercial=True)
 
 
-def load(name: str, *, offline: bool = False) -> Source:  # noqa: ARG001 - nothing is fetched
+def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001 - nothing is fetched
     """An untrained net of timm; `@` sets the side of its input in pixels, `#` the seed of its weights.
 
     Raises:

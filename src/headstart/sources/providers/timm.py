@@ -13,14 +13,16 @@ from timm.data.imagenet_info import ImageNetInfo
 from torch import nn
 
 from headstart.core.errors import HeadstartError, UserError, did_you_mean
+from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.card import Architecture, ImageInput, Licence, TrainedOn
 from headstart.sources.describe import describe
 from headstart.sources.source import Source
+from headstart.sources.wheels import IMAGENET
 
 PATIENCE = 4  # seconds
+OPTIONS = {"num_classes", "in_chans", "img_size", "pad_type", "bn_eps"}  # what a card may ask of a constructor
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 COMMERCIAL = ("apache", "mit", "bsd")
-IMAGENET = TrainedOn(name="ImageNet-1k", n=1_281_167, kind="image")
 TRAINED_ON = (  # marks in timm's tags, the largest set first; the 12k set has about that many
     ("in22k", TrainedOn(name="ImageNet-22k", n=14_197_122, kind="image")),
     ("in21k", TrainedOn(name="ImageNet-21k", n=14_197_122, kind="image")),
@@ -52,7 +54,14 @@ def configuration(model: nn.Module) -> dict[str, Any]:
 
 
 def construct(architecture: Architecture) -> nn.Module:
-    """The empty net of a card; options go to timm's constructor."""
+    """The empty net of a card; options that change its shape go to timm's constructor, others are refused.
+
+    Raises:
+        UserError: an option that could do more: a card may come from elsewhere.
+    """
+    foreign = sorted(architecture.options.keys() - OPTIONS)
+    if foreign:
+        raise UserError(f"options of an architecture, of {', '.join(sorted(OPTIONS))}", ", ".join(foreign), "Not used.")
     return build(architecture.name, architecture.options)
 
 
@@ -70,14 +79,14 @@ def own_classes(model: nn.Module) -> tuple[str, ...]:
     return tuple(ImageNetInfo().label_descriptions()) if configuration(model)["num_classes"] == 1000 else ()
 
 
-def load(name: str, *, offline: bool = False) -> Source:
+def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     """A pre-trained net of timm, from the hub's own cache or from the hub.
 
     Raises:
         UserError: no such net, no weights for it, or the hub cannot be reached.
     """
     _check_pretrained(name)
-    if _hub_file(name) is None and (offline or not _reachable()):
+    if _hub_file(name) is None and (access.offline or not _reachable()):
         do = f"Connect, or use a packaged source (headstart sources list) or random:{name.split('.')[0]}."
         raise UserError(f"the weights of timm:{name}", "no connection to the model hub", do)
     try:

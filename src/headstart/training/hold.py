@@ -1,0 +1,145 @@
+"""Holding on to old classes while new ones are learned, without a single picture of the old ones.
+
+What a net knows of its old classes stands in its weights: pictures are dreamed that its classifier takes for them and
+whose maps have the statistics that its batch-norm layers remember (Yin et al. 2020, DeepInversion). New classes are
+learned beside these dreams (Smith et al. 2021, Always Be Dreaming), and the net is held to the logits that it had for
+the old ones, on both (Li and Hoiem 2016, Learning without Forgetting). Freezing the old classes' weights is not enough:
+with nothing but new pictures, a larger bias for new classes is all that there is to learn.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.core.errors import UserError
+from headstart.sources.staged import KeptHead, StagedNet, pooled
+from headstart.training import devices
+
+TEMPERATURE = 2.0  # of the softened logits, as in Li and Hoiem
+BATCH = 200  # pictures dreamed at a time: their statistics are compared with those of the whole source task
+STEPS = 200  # benchmarks/results/kept_head.json was made with these four
+RATE = 0.1
+STATISTICS = 10.0  # weight of the batch-norm statistics against the classifier's cross-entropy
+JITTER = 2  # pixels that a dream is shifted by, so that it does not live on single pixels
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The net as it was, and what it dreams of its old classes.
+
+    Args:
+        teacher: the net before it learns anything new.
+        old: how many classes it knew; they come first.
+        pixels: (m, H, W, C) uint8 dreams.
+        targets: (m,) the old class of each.
+    """
+
+    teacher: nn.Module
+    old: int
+    pixels: Tensor
+    targets: Tensor
+
+    def loss(self, net: nn.Module, pixels: Tensor, logits: Tensor, count: int, seed: int) -> Tensor:
+        """Cross-entropy of `count` dreams, and the distance of the old logits from what they were.
+
+        Args:
+            net: the net in training.
+            pixels: (b, H, W, C) new pictures.
+            logits: (b, outputs) what the net makes of them.
+            count: of dreams to look at.
+            seed: of their choice.
+        """
+        chosen = torch.from_numpy(np.random.default_rng(seed).permutation(len(self.targets))[:count].copy())
+        dreams, targets = self.pixels[chosen].to(pixels.device), self.targets[chosen].to(pixels.device)
+        dreamed: Tensor = net(dreams)
+        with torch.no_grad():
+            before: Tensor = self.teacher(torch.cat([pixels, dreams]))[:, : self.old]
+        after = torch.cat([logits, dreamed])[:, : self.old]
+        return functional.cross_entropy(dreamed, targets) + distance(after, before)
+
+
+def hold(net: nn.Module, count: int, seed: int) -> Hold:
+    """Remember a net that is about to learn new classes.
+
+    Args:
+        net: with a head that keeps old classes.
+        count: pictures to dream of each.
+        seed: of the dreams.
+
+    Raises:
+        UserError: the net keeps no old classes, or has no batch-norm layers to remember statistics.
+    """
+    if not isinstance(net, StagedNet) or not isinstance(net.head, KeptHead):
+        raise UserError("a source that keeps its old classes", "one that does not", "Use source.with_head(keep=True).")
+    teacher = copy.deepcopy(net).eval().requires_grad_(False)
+    old = net.head.old.out_features
+    targets = torch.arange(old).repeat(count)
+    made = [dream(teacher, part, seed + at) for at, part in enumerate(targets.split(BATCH))]
+    return Hold(teacher, old, torch.cat(made), targets)
+
+
+def distance(after: Tensor, before: Tensor) -> Tensor:
+    """Mean Kullback-Leibler distance of softened logits, on the scale of a cross-entropy."""
+    soft, was = (functional.log_softmax(x / TEMPERATURE, dim=1) for x in (after, before))
+    return functional.kl_div(soft, was, reduction="batchmean", log_target=True) * TEMPERATURE**2
+
+
+def dream(net: StagedNet, targets: Tensor, seed: int, steps: int = STEPS) -> Tensor:
+    """(m, H, W, C) uint8 pictures that a net takes for these (m,) classes.
+
+    Raises:
+        UserError: the net has no batch-norm layers.
+    """
+    norms = [m for m in net.trunk.modules() if isinstance(m, nn.BatchNorm2d) and m.running_mean is not None]
+    if not norms:
+        raise UserError("a net with batch-norm layers, to dream from", net.card.name, "Leave hold out of the phase.")
+    device = devices.of(net)
+    chance = np.random.default_rng([seed, len(targets)])
+    shape = (len(targets), net.card.input.channels, net.card.input.size, net.card.input.size)
+    planes = torch.from_numpy(chance.standard_normal(shape, dtype=np.float32)).to(device).requires_grad_(True)
+    darkest, brightest = net.shift, net.shift + 255 * net.scale
+    optimiser = torch.optim.Adam([planes], lr=RATE)
+    apart: list[Tensor] = []
+    handles = [norm.register_forward_hook(_compare(apart)) for norm in norms]
+    try:
+        for _ in range(steps):
+            apart.clear()
+            shift = [int(s) for s in chance.integers(-JITTER, JITTER + 1, 2)]
+            logits = net.head(pooled(net.trunk(planes.roll(shift, (2, 3))), net.card.stages[-1].layout))
+            loss = functional.cross_entropy(logits, targets.to(device)) + STATISTICS * torch.stack(apart).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            with torch.no_grad():
+                planes.clamp_(darkest, brightest)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return _pixels(net, planes.detach())
+
+
+def _pixels(net: StagedNet, planes: Tensor) -> Tensor:
+    """The inverse of `StagedNet.normalise`."""
+    values = ((planes - net.shift) / net.scale).round().clamp(0, 255)
+    values = values.flip(1) if net.card.input.colour == "BGR" else values
+    return values.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
+
+
+def _compare(apart: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    """A hook that notes how far a batch's statistics are from those that a layer remembers, in its own units."""
+
+    def hook(norm: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        mean, spread = inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3), unbiased=False).add(1e-8).sqrt()
+        unit = norm.running_var.mean()
+        off = (mean - norm.running_mean).square().mean() + (spread - norm.running_var.sqrt()).square().mean()
+        apart.append(off / unit)
+
+    return hook
