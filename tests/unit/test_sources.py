@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from headstart.core.errors import HeadstartError, UserError
+from headstart.sources import network
 from headstart.sources.access import Access
 from headstart.sources.anatomy import stages
 from headstart.sources.card import ImageInput
@@ -125,7 +126,7 @@ def test_no_call_is_made_when_offline(offline: bool, monkeypatch: pytest.MonkeyP
     def called(*_: object, **__: object) -> None:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(hub, "urlopen", called)
+    monkeypatch.setattr(network, "urlopen", called)
     monkeypatch.setattr(hub, "_hub_file", lambda _: None)
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", not offline)
     with pytest.raises(UserError, match="no connection to the model hub"):
@@ -139,9 +140,8 @@ def test_reachable_asks_once_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -
         asked.append(timeout)
         raise OSError
 
-    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub, "urlopen", refused)
-    assert not hub._reachable()
+    monkeypatch.setattr(network, "urlopen", refused)
+    assert not network.reachable("https://somewhere.invalid")
     assert len(asked) == 1
     assert asked[0] <= 5
 

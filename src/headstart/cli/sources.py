@@ -151,16 +151,13 @@ def _few(values: tuple[float, ...]) -> str:
 
 
 def _known(glob: str) -> list[Any]:
-    from headstart.sources import catalog
+    """The sources of that name or pattern; else the form of name, such as `timm:NAME`, that it is an instance of."""
+    from headstart.sources import catalog  # a table file is read there: not for --help
 
     known = catalog.known()
-    matching = [e for e in known if _matches(e, glob)]
+    provider = glob.partition(":")[0]
+    matching = [e for e in known if fnmatchcase(e.name, glob)]
+    matching = matching or [e for e in known if e.form and e.name.startswith(f"{provider}:")]
     if not matching:
         raise UserError("the name of a source, or a pattern", repr(glob), did_you_mean(glob, [e.name for e in known]))
     return matching
-
-
-def _matches(entry: Any, glob: str) -> bool:
-    """A form such as `timm:NAME` stands for every name of that provider."""
-    provider = entry.name.partition(":")[0]
-    return fnmatchcase(entry.name, glob) or (entry.form and glob.startswith(f"{provider}:"))

@@ -72,9 +72,13 @@ class Source:
             surgery.keep_rows(net.head, *self._old_classes())
         return net
 
+    def tapped(self) -> StagedNet:
+        """A fresh copy to take features from, in eval mode, whatever head `with_head` has asked for."""
+        return Source(self.card.model_copy(update={"new_head": Head()}), self.model).net(1).eval()
+
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
         """A function from (n, H, W, C) uint8 pixels to pooled features of every stage, nothing in it learning."""
-        net = Source(self.card.model_copy(update={"new_head": Head()}), self.model).net(1).eval()  # whatever the head
+        net = self.tapped()
 
         def tap(pixels: Tensor) -> dict[str, Tensor]:
             with torch.inference_mode():

@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import timm
 from huggingface_hub import constants, try_to_load_from_cache
@@ -16,10 +14,10 @@ from headstart.core.errors import HeadstartError, UserError, did_you_mean
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.card import Architecture, ImageInput, Licence, TrainedOn
 from headstart.sources.describe import describe
+from headstart.sources.network import reachable
 from headstart.sources.source import Source
 from headstart.sources.wheels import IMAGENET
 
-PATIENCE = 4  # seconds
 OPTIONS = {"num_classes", "in_chans", "img_size", "pad_type", "bn_eps"}  # what a card may ask of a constructor
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 COMMERCIAL = ("apache", "mit", "bsd")
@@ -136,13 +134,4 @@ def _hub_file(name: str) -> Path | None:
 
 
 def _reachable() -> bool:
-    """One quick try, so that a machine behind a firewall hears so at once instead of after minutes of retries."""
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=PATIENCE).close()
-    except HTTPError:
-        return True  # it answered
-    except OSError:
-        return False
-    return True
+    return not constants.HF_HUB_OFFLINE and reachable(constants.ENDPOINT)
