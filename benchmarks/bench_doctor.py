@@ -59,7 +59,7 @@ def main() -> None:
         made |= {said: wrong(*what) for said, what in WRONG.items() if what[0] in made}
         for name, source in made.items():
             findings = examine(source, data, Store(), Silent())
-            rows.append({"source": name, "n": len(data), "verdict": verdict(name, findings)})
+            rows.append({"source": name, "n": findings[0].n, "verdict": verdict(name, findings)})
             rows[-1]["findings"] = [asdict(one) for one in findings]
             print(
                 rows[-1]["verdict"],

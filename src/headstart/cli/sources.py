@@ -141,7 +141,7 @@ def doctor(
         for f in findings
     ]
     out = console()
-    columns = ("preprocessing", "accuracy", "points over the card's")
+    columns = (f"preprocessing, {findings[0].n} pictures", "accuracy", "points over the card's")
     out.print(table(columns, rows, right=columns[1:]))
     out.print(plain(sentence))
 

@@ -67,8 +67,8 @@ class Train:
         batch: examples in a step.
         warmup: share of the steps spent warming up.
         patience: with a validation part, stop after that many epochs without improvement.
-        hold: for sources that keep old classes: pictures of each of them that are dreamed from the weights, and on
-            which, as on the new pictures, the net is held to the logits that it had; 0 holds nothing.
+        hold: for sources that keep old classes: how many pictures of each are dreamed from the weights and learned
+            beside the new ones, features being held near what they were; 0 holds nothing.
     """
 
     rules: tuple[Rule, ...]

@@ -17,12 +17,15 @@ from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.features.allocator import keep_blocks
 from headstart.features.decode import batches
+from headstart.features.extract import time_batches
 from headstart.linear.heads import Ridge
 from headstart.metrics.intervals import Interval, group_weights, max_t
 from headstart.sources.card import ImageInput
 from headstart.sources.source import Source
 
 ENOUGH = 600  # examples; leave-one-out on more would not find a smaller mistake worth mending
+FEWEST = 60  # with fewer, noise hides even a wrong range
+MINUTES = 2.0  # a large net sees fewer pictures rather than keep the user waiting
 MARGIN = 0.01
 CARD = "as the card says"
 RANGES = {  # (mean, deviation) of values scaled to 0..1
@@ -41,12 +44,14 @@ class Finding:
 
     Attributes:
         name: what was changed.
+        n: pictures that were looked at.
         accuracy: leave-one-out, of a ridge head on the last stage.
         gain: over the card's preprocessing, paired; the lower end is for the best of all, so picking it is fair.
         better: it wins by more than noise and by the margin: the card is probably wrong.
     """
 
     name: str
+    n: int
     accuracy: float
     gain: Interval
     better: bool
@@ -57,7 +62,7 @@ def examine(source: Source, data: Dataset, store: Store, progress: Progress, see
 
     Args:
         source: an image source.
-        data: labelled pictures; at most `ENOUGH` are looked at.
+        data: labelled pictures; at most `ENOUGH` are looked at, and about as many as `MINUTES` are enough for.
         store: counts what is decoded.
         progress: told how far it is.
         seed: of the bootstrap.
@@ -65,20 +70,22 @@ def examine(source: Source, data: Dataset, store: Store, progress: Progress, see
     Raises:
         UserError: no class has two examples.
     """
-    rows = np.linspace(0, len(data) - 1, min(len(data), ENOUGH)).astype(int)
-    part = data.take(rows)
+    inputs = _inputs(source)
+    affordable = int(MINUTES * 60 / (len(inputs) * time_batches(source)))
+    count = min(len(data), ENOUGH, max(affordable, FEWEST))
+    part = data.take(np.linspace(0, len(data) - 1, count).astype(int))
     if max(part.counts().values()) < 2 or len([c for c in part.counts().values() if c]) < 2:
         raise UserError("at least two classes, one with two examples", f"{part.counts()}", "Give more examples.")
-    right = _right(source, _inputs(source), part, store, progress)
+    right = _right(source, inputs, part, store, progress)
     weights = group_weights(part.groups, seed)
     weights /= weights.sum(axis=1, keepdims=True)
     others = [name for name in right if name != CARD]
     gaps = np.array([right[name] - right[CARD] for name in others])
     draws, values = gaps @ weights.T, gaps.mean(axis=1)
-    findings = [Finding(CARD, float(right[CARD].mean()), Interval(0.0, 0.0, 0.0), better=False)]
+    findings = [Finding(CARD, count, float(right[CARD].mean()), Interval(0.0, 0.0, 0.0), better=False)]
     for at, name in enumerate(others):
         gain = max_t(draws, values, at)
-        findings.append(Finding(name, float(right[name].mean()), gain, gain.low > 0 and gain.value > MARGIN))
+        findings.append(Finding(name, count, float(right[name].mean()), gain, gain.low > 0 and gain.value > MARGIN))
     return tuple(findings)
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from headstart.training import checkpoint, devices, groups, schedule, stopping
 from headstart.training.hold import hold
 
 _T = TypeVar("_T")
-Held = Callable[[nn.Module, Tensor, Tensor], Tensor]  # the net, new pictures, their logits -> what holding on costs
+Held = Callable[[Any, Tensor], Tensor]  # the net, new pictures -> what holding on to old classes costs
 _PREDICT_BATCH = 64
 
 
@@ -225,6 +225,15 @@ class _Work:
                 pixels = self.view.modality.augment(pixels, chance)
             yield pixels, torch.from_numpy(targets[part]), chance
 
+    def holding(self, chance: int) -> Held | None:
+        """What holding on to old classes costs in a step with that seed; None where nothing is held."""
+        if self.held is None:
+            return None
+        dreams, targets = self.held.batch(chance)
+        if self.phase.augment:
+            dreams = self.view.modality.augment(dreams, chance + 1)
+        return partial(self.held.loss, dreams=dreams.to(self.device), targets=targets.to(self.device))
+
     def at_rate(self, step: int) -> float:
         """Set the rates of that step of the whole phase; returns the one of relative rate 1."""
         share = schedule.share(self.phase.schedule, step, self.steps * self.epochs, self.phase.warmup)
@@ -255,7 +264,7 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
         for at, (pixels, targets, chance) in enumerate(_ahead(work.batches(epoch))):
             lr = work.at_rate((epoch - 1) * work.steps + at)
             torch.manual_seed(chance)
-            held = work.held and partial(work.held.loss, count=work.phase.batch, seed=chance)
+            held = work.holding(chance)
             loss, hits = _descend(work.net, work.optimiser, pixels.to(work.device), targets.to(work.device), held)
             loss_sum, right = loss_sum + loss * len(targets), right + hits
             if work.step is not None:
@@ -276,7 +285,7 @@ def _descend(
     optimiser.zero_grad(set_to_none=True)
     logits: Tensor = net(pixels)
     loss = functional.cross_entropy(logits, targets)
-    whole = loss if held is None else loss + held(net, pixels, logits)
+    whole = loss if held is None else loss + held(net, pixels)
     whole.backward()
     optimiser.step()
     return loss.item(), int((logits.argmax(1) == targets).sum())
