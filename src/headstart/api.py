@@ -206,7 +206,7 @@ def advise(
         question = Question(data, asked, wanted[1], Path(scratch), access)
         found = survey(question, None, store, shown, clock)
         tier = look(found.bench, found.arms, found.work.sources)
-        work = with_steps(found.work, found.arms, tier)
+        work = with_steps(found.work, found.arms, tier, len(found.bench.data), asked.minutes * 60)
         return options(found.bench, found.arms, work, tier)
 
 

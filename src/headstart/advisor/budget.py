@@ -49,9 +49,18 @@ def affordable_sources(
 
 def climb_cost(learner: PlanLearner, n: int, machine: Machine, epochs: int, m: int) -> float:
     """Seconds of the inner runs, one a rate, of m folds and of the final refit."""
-    step = max(machine.step[name] for name in learner.sources)
+    return _passes(learner, m) * n * epochs * max(machine.step[name] for name in learner.sources)
+
+
+def least_cost(learner: PlanLearner, n: int, step: float) -> float:
+    """The least that an arm could cost, with steps of so many seconds an example: one fold, few epochs."""
+    return _passes(learner, 1) * n * EPOCHS.get(learner.name, OTHER).least * step
+
+
+def _passes(learner: PlanLearner, m: int) -> float:
+    """How often an epoch's worth of data is gone through: the inner runs, one a rate, m folds and the final refit."""
     fold = 1 - 1 / FOLDS
-    return step * n * epochs * (len(learner.rates) * fold * (1 - INNER) + m * fold + 1)
+    return len(learner.rates) * fold * (1 - INNER) + m * fold + 1
 
 
 def grant(

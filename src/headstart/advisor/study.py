@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from headstart.advisor import work as work_file
 from headstart.advisor.arms import Arms, of_source
-from headstart.advisor.budget import grant, optimistic
+from headstart.advisor.budget import grant, least_cost, optimistic
 from headstart.advisor.clock import Clock
 from headstart.advisor.ladder import Bench, refits, tier0, tier1
 from headstart.advisor.ledger import Done
@@ -21,6 +21,7 @@ from headstart.evaluation.figures import Figures, comparison, figures
 from headstart.evaluation.folds import OutOfFold
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.loo import stage_curve
+from headstart.sources.surgery import FRESH
 from headstart.training.loop import DivergedError, time_step
 from headstart.training.plan_learner import FittedAny, PlanLearner
 
@@ -76,15 +77,24 @@ def chosen_source(done: Mapping[str, Sequence[Done]], sources: Sequence[str]) ->
     return linear[0].source or sources[0] if linear else sources[0]
 
 
-def with_steps(work: Work, arms: Arms, tier: Tier0) -> Work:
-    """The work with a timed training step of each net that may train."""
+def with_steps(work: Work, arms: Arms, tier: Tier0, n: int, seconds: float) -> Work:
+    """The work with a timed training step of each net that may train.
+
+    A step costs some three forward passes. Where even two would be too many for the seconds, three are taken for
+    granted: timing a step of a large net takes longer than a small budget.
+    """
     if work.climbs is not None:
         return work
     step = dict(work.step)
     for learner in bound(arms, tier.source):
         for name, source in learner.sources.items():
             phase = next(p for p in learner.plan.phases if isinstance(p, Train))
-            if name not in step:
+            forward = work.forward.get(name.partition(f"+{FRESH}:")[0])
+            if name in step:
+                continue
+            if forward is not None and least_cost(learner, n, 2 * forward) > seconds:
+                step[name] = 3 * forward
+            else:
                 step[name] = time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
     return work.model_copy(update={"step": step})
 
@@ -124,7 +134,7 @@ def settled(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: Cal
     decided = work
     for source in dict.fromkeys((tier.source, cheapest)):
         at = replace(tier, source=source)
-        timed = with_steps(work, arms, at)
+        timed = with_steps(work, arms, at, len(bench.data), seconds_left())
         decided = granted(timed, bench, arms, at, seconds_left())
         if gradient & {climb.arm for climb in decided.climbs or ()} or gradient <= set(decided.pruned):
             break

@@ -61,11 +61,13 @@ def _check_solve(phase: Solve, source: Source) -> None:
 
 
 def _check_train(phase: Train, source: Source) -> None:
-    net = source.net(CLASSES)
+    kept = len(source.card.head_classes) if source.card.new_head.keep else 0
+    net = source.net(kept + CLASSES)
     rates = resolve(source.card, net, phase.rules)
     uncovered = sorted({name for name, _ in net.named_parameters()} - set(rates))
     assert not uncovered, f"the rules must cover every parameter, these are left: {uncovered[:5]}"
     frozen = [name for name, _ in net.head.named_parameters(prefix="head") if rates[name] is None]
+    frozen = [name for name in frozen if not name.startswith("head.old.")]  # classes that are kept may be
     assert not frozen, f"the new head must be trained, the rules freeze {frozen}"
 
 
@@ -74,14 +76,16 @@ def _check_fit(one: Plan, source: Source) -> None:
     if any(isinstance(p, Solve) and p.estimator == "own-head" for p in one.phases) and not source.card.head_classes:
         return  # it does not apply to this source
     with tempfile.TemporaryDirectory() as folder:
-        store, data = Store(Path(folder)), made(classes)
+        store = Store(Path(folder))
+        data = made(tuple("abc")).after(source.card.head_classes) if source.card.new_head.keep else made(classes)
         features = extract([source], data, store, Silent())
         learner = PlanLearner(one.name, "transfer", one.resolve(epochs=1, lr=1e-3), {source.name: source}, store)
         before = source.identity
         fitted = learner.fit(data, seed=0, features=features)
         assert source.identity == before, "fitting must leave the source as it is"
         found = fitted.predict(data, features).probabilities
-        assert found.shape == (N, CLASSES), f"predictions must be {(N, CLASSES)}, got {found.shape}"
+        wanted = (N, data.task.outputs)
+        assert found.shape == wanted, f"predictions must be {wanted}, got {found.shape}"
         assert np.allclose(found.sum(axis=1), 1, atol=1e-6), "the probabilities of an example must sum to one"
         assert float(found.min()) >= 0, "probabilities must not be negative"
         open_ = [p for p in fitted.resolved.phases if isinstance(p, Train) and (p.epochs is None or p.lr is None)]

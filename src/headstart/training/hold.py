@@ -82,11 +82,11 @@ def hold(net: nn.Module, count: int, seed: int) -> Hold:
         raise UserError("a source that keeps its old classes", "one that does not", "Use source.with_head(keep=True).")
     teacher = copy.deepcopy(net).eval().requires_grad_(False)
     targets = torch.arange(net.head.old.out_features).repeat(count)
-    made = [dream(teacher, part, seed + at) for at, part in enumerate(targets.split(BATCH))]
+    made = [dream(teacher, part, seed + at, STEPS) for at, part in enumerate(targets.split(BATCH))]
     return Hold(teacher, torch.cat(made), targets)
 
 
-def dream(net: StagedNet, targets: Tensor, seed: int, steps: int = STEPS) -> Tensor:
+def dream(net: StagedNet, targets: Tensor, seed: int, steps: int) -> Tensor:
     """(m, H, W, C) uint8 pictures that a net takes for these (m,) classes.
 
     Raises:
