@@ -218,7 +218,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--case", choices=[case.name for case in CASES])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--first", type=int, default=1, help="the first seed; 0 and 100 chose the settings")
+    parser.add_argument(
+        "--first", type=int, default=11, help="the first seed; smaller ones, and 100, chose the settings"
+    )
     asked = parser.parse_args()
     torch.set_num_threads(1)
     said = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}

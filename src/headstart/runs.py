@@ -31,9 +31,9 @@ from headstart.metrics.calibration import scale
 from headstart.modalities.image.read import read_files
 from headstart.modalities.image.thumbnail import thumbnail
 from headstart.report.inputs import mistakes
-from headstart.sources.access import EVERYTHING
 from headstart.sources.card import Card
-from headstart.sources.load import load, rebuild
+from headstart.sources.formats.checks import said, sha256
+from headstart.sources.load import again, load, rebuild
 from headstart.training.checkpoint import strip
 from headstart.training.plan_learner import FittedAny, FittedNet, FittedSolve
 
@@ -147,8 +147,9 @@ def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str,
     save_file({k: np.asarray(v, order="C") for k, v in state.arrays.items()}, folder / "model.safetensors")
     task = {"name": record.tasks[0].name, "kind": record.tasks[0].kind, "classes": list(record.tasks[0].classes)}
     temperature = record.calibration.temperature
-    facts = {"schema": 1, "modality": record.data.modality, "task": task, "temperature": temperature, **state.meta}
-    work_file.replace_json(folder / "model.json", facts)
+    digest = sha256(folder / "model.safetensors")
+    facts = {"schema": 1, "modality": record.data.modality, "task": task, "temperature": temperature, "sha256": digest}
+    work_file.replace_json(folder / "model.json", facts | dict(state.meta))
     (folder / "card.json").write_text("null" if card is None else card.model_dump_json(indent=2), encoding="utf-8")
 
 
@@ -206,24 +207,28 @@ class Saved:
 
     @staticmethod
     def open(run: Path) -> "Saved":
-        """Load a run's model; its frozen source is loaded by name and must have the hash that the run was made with."""
+        """Load a run's model; its frozen source is loaded by name and must be what the run was made with.
+
+        Raises:
+            UserError: the run is not whole, its weights are not those that it states, or the source has changed.
+        """
         read_record(run)
         store = Store()
         try:
-            meta = json.loads((run / "model.json").read_text(encoding="utf-8"))
-            arrays = load_file(run / "model.safetensors")
-        except (OSError, ValueError, SafetensorError) as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(
-                "the model of a finished run", f"{run} ({said})", "Fit again, or copy the run again."
-            ) from None
-        task = Task(meta["task"]["name"], meta["task"]["kind"], tuple(meta["task"]["classes"]))
-        state = State(arrays, meta)
-        if meta["kind"] == "net":
-            card = Card.model_validate_json((run / "card.json").read_text(encoding="utf-8"))
-            origin = rebuild(card)
-            return Saved(FittedNet.restore(state, origin, store), task, meta["temperature"], None, store)
-        return Saved(FittedSolve.restore(state), task, meta["temperature"], _tapped(run, meta["source"]), store)
+            state, card = _stored(run)
+            about = state.meta["task"]
+            task = Task(about["name"], about["kind"], tuple(about["classes"]))
+            temperature = float(state.meta["temperature"])
+            solved = None if state.meta["kind"] == "net" else FittedSolve.restore(state)
+        except UserError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            do = "Fit again, or copy the run again."
+            raise UserError("the model of a finished run", f"{run} ({said(error)})", do) from None
+        if solved is not None:
+            return Saved(solved, task, temperature, _tapped(solved.source, card), store)
+        assert card is not None, "a net has one"
+        return Saved(FittedNet.restore(state, rebuild(card), store), task, temperature, None, store)
 
     def predict(self, paths: Sequence[str | Path], progress: Progress) -> list[Prediction]:
         """One prediction a file, in order."""
@@ -243,15 +248,23 @@ class Saved:
         ]
 
 
-def _tapped(run: Path, name: str) -> Any:
-    """What the frozen head reads: the raw input, or a source that is still what it was."""
+def _stored(run: Path) -> tuple[State, Card | None]:
+    """What the delivered model was at rest, and the card of its source, if it has one."""
+    meta = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    text = (run / "card.json").read_text(encoding="utf-8")
+    if text == "null" and meta["kind"] == "net":
+        raise ValueError("card.json without a card")
+    found = sha256(run / "model.safetensors")
+    if found != meta.get("sha256", found):  # runs of the first version do not state it
+        raise ValueError(f"model.safetensors with another sha256 than {meta['sha256']}")
+    card = None if text == "null" else Card.model_validate_json(text)
+    return State(load_file(run / "model.safetensors"), meta), card
+
+
+def _tapped(name: str, card: Card | None) -> Any:
+    """What the frozen head reads: the raw input, a source that is still what it was, or a control's untrained net."""
     if name == "raw":
         from headstart.modalities.image.baselines import RAW
 
         return RAW
-    source = load(name, EVERYTHING)
-    text = (run / "card.json").read_text(encoding="utf-8")
-    recorded = None if text == "null" else Card.model_validate_json(text).sha256
-    if recorded is not None and source.card.sha256 != recorded:
-        raise UserError(f"{name} with sha256 {recorded}", str(source.card.sha256), "The source has changed; fit again.")
-    return source
+    return load(name) if card is None else again(card)

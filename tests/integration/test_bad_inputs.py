@@ -30,7 +30,7 @@ LISTED = _listed()
 
 @pytest.fixture(autouse=True)
 def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "_reachable", lambda: False)
+    monkeypatch.setattr(hub, "hub_answers", lambda: False)
 
 
 def _there(root: Path) -> set[str]:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
 from headstart.modalities.image.read import read_files
 from headstart.runs import Saved
-from headstart.sources.catalog import PROVIDERS
 from headstart.sources.formats.checks import sha256
 from headstart.sources.load import load as load_named
 from headstart.sources.providers import run as provider
@@ -31,14 +29,6 @@ from headstart.testing import check_source
 
 SOURCE = "random:test_resnet@64"
 MINUTES = 0.02  # too few for any gradient arm
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _registered() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PROVIDERS.builtin, "run", "headstart.sources.providers.run:load")  # type: ignore[arg-type]
-        patch.setitem(PROVIDERS.builtin, "checkpoint", "headstart.sources.providers.run:load_checkpoint")  # type: ignore[arg-type]
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +183,7 @@ def changed(run: Path, to: Path, name: str, **new: Any) -> Path:
         ("card.json", "{}", "a finished run, got"),
         ("card.json", "null", "a run that delivered a net, got"),
         ("model.safetensors", None, "nothing there"),
-        ("model.safetensors", b"\x00" * 9, "a file of safetensors, got"),
+        ("model.safetensors", b"\x00" * 9, "with sha256 .*, got"),
     ],
 )
 def test_a_spoilt_run_is_one_clear_error(
@@ -215,7 +205,7 @@ def test_a_folder_that_is_no_run() -> None:
 
 
 def test_weights_that_are_not_the_run_s(trained: Path, closed: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained, tmp_path / "copy")
+    changed(trained, tmp_path, "model.json", sha256=None)
     weights = load_file(trained / "model.safetensors")
     save_file({k: v for k, v in weights.items() if "conv1" not in k}, tmp_path / "copy" / "model.safetensors")
     with pytest.raises(UserError, match=r"missing \(conv1"):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
+from headstart.nets import darknet as nets
 from headstart.nets import darknet_layers
 from headstart.nets.darknet import Darknet, build
 from headstart.nets.darknet_cfg import parse
@@ -394,3 +395,18 @@ def test_every_layer_of_the_table_is_tried_here() -> None:
     missing = [kind for kind in darknet_layers.LAYERS if f"[{kind}]" not in tried and kind != "detection"]
     assert not missing
     assert set(weights_file.ORDERS) == {Convolutional, Connected}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (cfg(conv(4), side=65_536), r"maps of at most 100,000,000 numbers in \[net\]"),
+        (cfg(conv(8), section("upsample", "stride=6000")), r"maps of at most .* in \[upsample\]"),
+        (cfg(conv(4), conv(65_536), conv(700), conv(4)), r"at most 1,000,000 weights"),
+    ],
+)
+def test_a_cfg_that_would_fill_the_memory_is_refused(text: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each layer alone may be small enough."""
+    monkeypatch.setattr(nets, "MOST", 1_000_000)
+    with pytest.raises(UserError, match=says):
+        build(text)

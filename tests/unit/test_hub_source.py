@@ -358,17 +358,73 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
         load(f"hub:{tmp_path}")
 
 
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_a_config_does_not_choose_code_to_fetch_and_run(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transformers would download and import what such a name means."""
+
+    def called(*_: object, **__: object) -> None:
+        raise AssertionError("a kernel was asked for")
+
+    saved(tmp_path, "ViTModel")
+    wanted = load(f"hub:{tmp_path}").identity
+    monkeypatch.setattr("transformers.modeling_utils.lazy_import_flash_attention", called)
+    edited(tmp_path / "config.json", **{key: "kernels-community/flash-attn"})
+    source = load(f"hub:{tmp_path}")
+    assert source.model.state_dict().keys() == load(f"hub:{tmp_path}").model.state_dict().keys()
+    assert source.identity != wanted, "the text of the config is part of the net's description"
+    rebuild(source.card)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors.index.json", {"weight_map": {"a": "../elsewhere.safetensors"}}),
+        ("model.safetensors.index.json", {"weight_map": ["a"]}),
+        ("adapter_config.json", {"base_model_name_or_path": "some/model"}),
+    ],
+)
+def test_weights_that_the_hash_would_not_cover_are_refused(name: str, content: object, tmp_path: Path) -> None:
+    saved(tmp_path, "ViTModel")
+    (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match=r"all the weights in .*, got a part that lies elsewhere"):
+        load(f"hub:{tmp_path}")
+
+
+def test_a_config_names_no_other_file_of_weights(tmp_path: Path) -> None:
+    saved(tmp_path, "ViTModel")
+    wanted = {k: v.clone() for k, v in load(f"hub:{tmp_path}").model.state_dict().items()}
+    torch.save({}, tmp_path / "adapter_model.bin")
+    edited(tmp_path / "config.json", transformers_weights="adapter_model.bin")
+    found = load(f"hub:{tmp_path}").model.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+
+
+def test_a_config_that_is_no_text_is_no_traceback(tmp_path: Path) -> None:
+    saved(tmp_path, "ViTModel")
+    (tmp_path / "config.json").write_bytes(b'{"model_type": "vit\xff"}')
+    with pytest.raises(UserError, match="model_type of transformers"):
+        load(f"hub:{tmp_path}")
+
+
+def test_classes_without_a_name_go_by_their_number(tmp_path: Path) -> None:
+    saved(tmp_path, "ViTForImageClassification", **LABELS)
+    edited(tmp_path / "config.json", id2label={"0": "cat", "1": "dog", "7": "owl"})
+    assert load(f"hub:{tmp_path}").card.head_classes == ("cat", "dog", "2")
+
+
 def test_no_call_is_made_when_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[bool] = []
 
     def snapshot(_: str, *, cached: bool) -> None:
         asked.append(cached)
 
-    def called(_: str) -> bool:
+    def called() -> bool:
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(provider, "_snapshot", snapshot)
-    monkeypatch.setattr(provider, "reachable", called)
+    monkeypatch.setattr(provider, "hub_answers", called)
     with pytest.raises(UserError, match="no connection to the model hub"):
         load("hub:some/model", Access(offline=True))
     assert asked == [True]
@@ -393,8 +449,7 @@ def test_only_what_is_needed_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     saved(tmp_path, "ViTModel")
     monkeypatch.setattr(provider, "snapshot_download", fetch)
-    monkeypatch.setattr(provider, "reachable", lambda _: True)
-    monkeypatch.setattr(provider.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(provider, "hub_answers", lambda: True)
     load("hub:some/model")
     assert list(asked) == ["some/model"]
     assert not [pattern for pattern in asked["some/model"] if pattern.endswith((".bin", ".py", ".pt", "*"))]
@@ -405,8 +460,7 @@ def test_a_connection_that_breaks_off_is_no_traceback(monkeypatch: pytest.Monkey
         raise provider.LocalEntryNotFoundError("nothing there")
 
     monkeypatch.setattr(provider, "snapshot_download", fetch)
-    monkeypatch.setattr(provider, "reachable", lambda _: True)
-    monkeypatch.setattr(provider.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(provider, "hub_answers", lambda: True)
     with pytest.raises(HeadstartError, match="hub:some/model could not be downloaded"):
         load("hub:some/model")
 

@@ -77,6 +77,12 @@ def test_colours(tmp_path: Path) -> None:
         ({"image_mean": "grey"}, "image_mean and image_std as lists of numbers"),
         ({"image_mean": None}, "as many means as deviations"),
         ({"image_std": [0.0, 0.0, 0.0]}, "as many means as deviations"),
+        ({"image_mean": [float("nan")] * 3}, "as many means as deviations"),
+        ({"image_std": [float("inf")] * 3}, "as many means as deviations"),
+        ({"rescale_factor": "a"}, "numbers where numbers belong"),
+        ({"resample": [2]}, "numbers where numbers belong"),
+        ({"crop_pct": 1e-320, "do_center_crop": True, "crop_size": 32}, "numbers where numbers belong"),
+        ({"crop_pct": "a", "do_center_crop": True, "crop_size": 32}, "numbers where numbers belong"),
     ],
 )
 def test_preprocessing_that_a_card_cannot_say_is_refused(
@@ -84,6 +90,13 @@ def test_preprocessing_that_a_card_cannot_say_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         preprocessing(written(tmp_path, **changes))
+
+
+def test_whether_pixels_are_normalised_is_not_guessed(tmp_path: Path) -> None:
+    silent = {key: value for key, value in PIXELS.items() if key != "do_normalize"}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(silent), encoding="utf-8")
+    with pytest.raises(UserError, match="do_normalize, true or false"):
+        preprocessing(tmp_path)
 
 
 def test_the_preprocessor_of_a_model_of_two_kinds_lies_deeper(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from http.client import BadStatusLine
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,7 @@ def test_random_is_repeatable_and_leaves_chance_alone(small: Source) -> None:
 
 
 def test_a_hub_that_is_not_reached_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "_reachable", lambda: False)
+    monkeypatch.setattr(hub, "hub_answers", lambda: False)
     monkeypatch.setattr(hub, "_hub_file", lambda _: None)
     with pytest.raises(UserError) as caught:
         load("timm:resnet18.a1_in1k")
@@ -146,10 +147,19 @@ def test_reachable_asks_once_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -
     assert asked[0] <= 5
 
 
+@pytest.mark.parametrize("error", [BadStatusLine("no HTTP"), ValueError("unknown url type")])
+def test_what_does_not_speak_http_is_not_reached(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(network, "urlopen", failing)
+    assert not network.reachable("https://somewhere.invalid")
+
+
 def pretend(monkeypatch: pytest.MonkeyPatch, file: Path, **cfg: object) -> None:
     """Let timm's hub loading give random weights whose configuration says `cfg`."""
 
-    def create(name: str, pretrained: bool = False) -> nn.Module:
+    def create(name: str, pretrained: bool = False, **_: object) -> nn.Module:
         model = made("test_resnet", pretrained=False)
         if pretrained:
             model.pretrained_cfg = {**model.pretrained_cfg, **cfg}
@@ -179,6 +189,40 @@ def test_a_licence_must_permit(stated: str | None, shown: str, tmp_path: Path, m
     with pytest.raises(UserError, match=f"permits commercial use, got timm:test_resnet: {shown}"):
         load("timm:test_resnet")
     assert load("timm:test_resnet", Access(any_licence=True)).card.licence.name == stated
+
+
+def test_a_cached_net_of_the_hub_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timm would ask the hub whether its file is still the newest."""
+
+    def called(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked")
+
+    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "pytorch_model.bin")
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", called)
+    monkeypatch.setattr(hub, "_hub_file", lambda _: tmp_path / "pytorch_model.bin")
+    source = load("timm:test_resnet.r160_in1k", Access(offline=True, any_licence=True))
+    wanted = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in source.model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["random:resnet18.nonsense", "file:resnet18.nonsense@w.pth"])
+def test_an_unknown_tag_is_one_clear_error(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"a": torch.zeros(1)}, "w.pth")
+    with pytest.raises(UserError, match=r"pre-trained weights of timm, got 'resnet18.nonsense'\nDid you mean resnet18"):
+        load(name, Access(trust=True))
+
+
+@pytest.mark.parametrize(
+    ("stated", "permits"),
+    [
+        ("apache-2.0", True), ("Apache License 2.0", True), ("MIT", True), ("bsd-3-clause", True),
+        ("BSD 2-Clause", True), ("mit-nc", False),
+        ("MIT AND CC-BY-NC-4.0", False), ("bsd-3-clause-no-military", False), ("cc-by-4.0", False),
+    ],
+)  # fmt: skip
+def test_only_a_licence_that_is_known_permits(stated: str, permits: bool) -> None:
+    assert hub.licence(stated).commercial is permits
 
 
 def test_weights_that_do_not_load_are_no_traceback_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,6 +184,14 @@ def test_behind_a_cut_there_is_no_parameter_left(name: str, at: int) -> None:
     assert (cut.card.head, cut.card.head_classes) == ("", ())
 
 
+def test_a_parameter_of_a_module_that_stays_goes_too() -> None:
+    """Such as a token that the net itself holds, for a block behind the cut."""
+    model = nn.Module()
+    model.first, model.last, model.token = nn.Linear(1, 1), nn.Linear(1, 1), nn.Parameter(torch.zeros(1))
+    left = surgery.drop(model, {"first.weight"})
+    assert [name for name, _ in left.named_parameters()] == ["first.weight"]
+
+
 def test_nothing_behind_the_cut_is_computed() -> None:
     source = plain("test_resnet@32")
     net = source.cut_at("layer2").net(2)

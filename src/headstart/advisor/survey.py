@@ -27,7 +27,7 @@ from headstart.features.table import FeatureTable
 from headstart.sources.access import Access
 from headstart.sources.card import Card
 from headstart.sources.load import load
-from headstart.sources.preconditions import preconditions
+from headstart.sources.preconditions import check_readable, preconditions
 from headstart.sources.source import Source
 from headstart.sources.stages import resolve
 
@@ -65,7 +65,10 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
     """Load sources, extract features once, group duplicates, split, fold."""
     data, asked = question.data, question.asked
     with clock.stage("extract"):
-        sources = {name: load(name, question.access, progress) for name in asked.sources}
+        loaded = [load(name, question.access, progress) for name in asked.sources]
+        sources = {one.name: one for one in loaded}  # an alias, such as +cut:-2, stands for what it means
+        for one in loaded:
+            check_readable(one.card, data)
         check_stage(asked.stage, sources)
         work = work or plan_sources(asked, sources, len(data))
         work_file.write(question.folder, work)

@@ -95,7 +95,7 @@ def time_batches(source: Tappable, count: int = 2, batch: int = BATCH) -> float:
     keep_blocks()
     side = source.input.size
     tap = source.tapper()
-    pixels = torch.randint(0, 256, (batch, side, side, 3), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (batch, side, side, max(source.input.channels, 3)), dtype=torch.uint8)
     tap(pixels)
     started = time.perf_counter()
     for _ in range(count):

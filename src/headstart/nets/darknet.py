@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from headstart.nets.darknet_cfg import Section, parse
-from headstart.nets.darknet_layers import AveragePool, Connected, Shape, layer, plain_linear
+from headstart.nets.darknet_layers import MOST, AveragePool, Connected, Shape, check_maps, layer, plain_linear
 
 WEIGHTED = ("convolutional", "connected")
 DETECTORS = ("yolo", "region", "detection")
@@ -128,12 +128,16 @@ def build(text: str, layers: int | None = None) -> Darknet:
         net.refuse(f"at least {layers or 1} layers", str(len(sections)))
     sections = sections[: layers or len(sections)]
     size = Shape(net.integer("channels", 3), net.integer("height", 416), net.integer("width", 416))
+    check_maps(net, size)
     placed: list[Placed] = []
-    shapes = {IMAGE: size}
+    shapes, weights = {IMAGE: size}, 0
     for at, section in enumerate(sections):
         inputs = WIRES.get(section.kind, _previous)(section, at)
         module, shapes[at] = layer(section, tuple(shapes[place] for place in inputs))
         placed.append(Placed(section.kind, module, inputs, shapes[at]))
+        weights += sum(parameter.numel() for parameter in module.parameters())
+        if weights > MOST:
+            section.refuse(f"at most {MOST:,} weights up to here", f"{weights:,}")
     return Darknet(placed, _trunk(placed, net), size)
 
 

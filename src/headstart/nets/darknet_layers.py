@@ -11,7 +11,8 @@ from headstart.nets.darknet_cfg import Section, known
 
 EPSILON = 1e-6  # of batch norm; see tests/unit/test_darknet.py: with 1e-5 the outputs of YOLOv3-tiny are off
 LARGEST_SCALE = 1e6  # of an upsampling
-MOST = 500_000_000  # weights in a layer; VGG's largest has 102,760,448
+MOST = 500_000_000  # weights in a layer, and in a net; VGG's largest layer has 102,760,448
+LARGEST_MAPS = 100_000_000  # numbers; YOLOv4's largest for 608 x 608 pixels have 11,829,248
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "leaky": lambda: nn.LeakyReLU(0.1),
@@ -290,7 +291,14 @@ def layer(section: Section, inputs: tuple[Shape, ...]) -> Built:
     module, shape = LAYERS[kind](section, inputs)
     if min(shape.height, shape.width) < 1:
         section.refuse("maps of at least one pixel", f"{shape} from {inputs[0]}")
+    check_maps(section, shape)
     return module, shape
+
+
+def check_maps(section: Section, shape: Shape) -> None:
+    """Refuse maps that would fill the memory: a cfg is a stranger's text."""
+    if shape.channels * shape.pixels > LARGEST_MAPS:
+        section.refuse(f"maps of at most {LARGEST_MAPS:,} numbers", str(shape))
 
 
 def plain_linear(module: nn.Module) -> nn.Linear | None:

@@ -21,6 +21,7 @@ from headstart.features.extract import time_batches
 from headstart.linear.heads import Ridge
 from headstart.metrics.intervals import Interval, group_weights, max_t
 from headstart.sources.card import ImageInput
+from headstart.sources.preconditions import check_readable
 from headstart.sources.source import Source
 
 ENOUGH = 600  # examples; leave-one-out on more would not find a smaller mistake worth mending
@@ -68,8 +69,9 @@ def examine(source: Source, data: Dataset, store: Store, progress: Progress, see
         seed: of the bootstrap.
 
     Raises:
-        UserError: no class has two examples.
+        UserError: no class has two examples, or the source takes no pictures as they are read.
     """
+    check_readable(source.card, data)
     inputs = _inputs(source)
     affordable = int(MINUTES * 60 / (len(inputs) * time_batches(source)))
     count = min(len(data), ENOUGH, max(affordable, FEWEST))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from headstart.core.errors import UserError
 from headstart.sources.card import ImageInput, Layout, Stage
+from headstart.sources.formats.checks import said
 from headstart.sources.staged import pooled
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm, nn.GroupNorm)
@@ -112,8 +113,8 @@ def _dry_run(model: nn.Module, taken: ImageInput, layout: Layout) -> _DryRun:
         with torch.inference_mode():
             given.append(model(torch.zeros(1, taken.channels, taken.size, taken.size)))
     except (RuntimeError, AssertionError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError("an input size that the net takes", f"{taken.size} ({said})", "Try its own size.") from None
+        came = f"{taken.size} ({said(error)})"
+        raise UserError("an input size that the net takes", came, "Try its own size.") from None
     finally:
         for handle in handles:
             handle.remove()

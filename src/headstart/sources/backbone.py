@@ -8,7 +8,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from headstart.core.errors import UserError
 from headstart.sources.anatomy import NORMS
 from headstart.sources.card import Layout, Stage
+from headstart.sources.formats.checks import said
 
 REGISTERS = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
 CONTAINERS = (nn.Sequential, nn.ModuleList)
@@ -48,6 +49,8 @@ class Backbone(nn.Module):
         self.eval()
         seen = _dry_run(net, pixels)
         self._head = _classifier(net, seen, classes) if classes else ""
+        head = self.get_classifier()
+        self._width = head.in_features if isinstance(head, nn.Linear) else 0
         self._depth = _depths(net, seen)
         self._several = tuple(seen.several)
         for name in self._several:
@@ -67,10 +70,11 @@ class Backbone(nn.Module):
         """The layer that gives the classes; None when there is none."""
         return self.get_submodule(self._head) if self._head else None
 
-    def reset_classifier(self, num_classes: Literal[0]) -> None:  # noqa: ARG002 - timm's contract
-        """Take the classifier away: the net gives the features that it read."""
+    def reset_classifier(self, num_classes: int) -> None:
+        """Another linear classifier where there was one; with 0 classes none: the net gives the features it read."""
         if self._head:
-            self.set_submodule(self._head, nn.Identity())
+            linear = nn.Linear(self._width, num_classes) if num_classes and self._width else nn.Identity()
+            self.set_submodule(self._head, linear)
 
     def group_matcher(self, coarse: bool = True) -> Callable[[str], int]:  # noqa: ARG002 - timm's contract
         """A function from the name of a parameter to the number of its block, counted from the input."""
@@ -143,8 +147,8 @@ def _dry_run(net: nn.Module, pixels: Tensor) -> _DryRun:
     except UserError:
         raise
     except (RuntimeError, AssertionError, ValueError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError("an input size that the net takes", f"{pixels.shape[-1]} ({said})", "Try its own.") from None
+        came = f"{pixels.shape[-1]} ({said(error)})"
+        raise UserError("an input size that the net takes", came, "Try its own.") from None
     finally:
         for handle in handles:
             handle.remove()

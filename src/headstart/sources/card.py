@@ -70,6 +70,9 @@ class Licence(_Part):
     commercial: bool
 
 
+NOT_STATED = Licence(name=None, commercial=False)
+
+
 class TrainedOn(_Part):
     """What the weights were trained on, and how much of it."""
 

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from headstart.core.errors import UserError, unknown_name
 from headstart.core.progress import Progress, Silent
-from headstart.sources.access import NOTHING_SPECIAL, Access
+from headstart.sources.access import EVERYTHING, NOTHING_SPECIAL, Access
 from headstart.sources.card import Card
 from headstart.sources.catalog import PROVIDERS, known
 from headstart.sources.source import Source
@@ -45,6 +46,20 @@ def load(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None 
     for mark in marks:
         operation, _, value = mark.partition(":")
         source = OPERATIONS[operation](source, value)
+    return source
+
+
+def again(card: Card, *, offline: bool = False) -> Source:
+    """The source that a finished run was made with.
+
+    Raises:
+        UserError: it cannot be had any more, or it is not what it was: its weights, its net or its preprocessing.
+    """
+    source, do = load(card.name, replace(EVERYTHING, offline=offline)), "The source has changed; fit again."
+    if card.sha256 is not None and source.card.sha256 != card.sha256:
+        raise UserError(f"{card.name} with sha256 {card.sha256}", str(source.card.sha256), do)
+    if (source.card.architecture, source.card.input) != (card.architecture, card.input):
+        raise UserError(f"{card.name} as the run was made with it", "another net or preprocessing", do)
     return source
 
 

@@ -1,5 +1,6 @@
 """Whether a server answers, asked once and not for long."""
 
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -12,6 +13,6 @@ def reachable(url: str) -> bool:
         urlopen(Request(url, method="HEAD"), timeout=PATIENCE).close()
     except HTTPError:
         return True  # it answered
-    except OSError:
+    except (OSError, HTTPException, ValueError):  # not there, not speaking HTTP, not an address
         return False
     return True

@@ -1,9 +1,25 @@
 """What transfer takes for granted, checked and said."""
 
+from headstart.core.errors import UserError
 from headstart.data.dataset import Dataset
 from headstart.sources.card import Card
 
 RATIO = 10  # "much more data for the source task": at least so many times the target's
+
+
+PICTURE = ("RGB", "BGR", "L")  # what a reader of pictures can give
+
+
+def check_readable(card: Card, data: Dataset) -> None:
+    """Refuse a source whose input no reader of the data gives.
+
+    Raises:
+        UserError: it takes another number of channels.
+    """
+    taken = card.input
+    if taken.colour not in PICTURE and taken.channels != len("RGB"):
+        came = f"{card.name}, which takes {taken.channels} channels"
+        raise UserError(f"a source that takes {data.modality.name} data as it is read", came, "Leave +channels: out.")
 
 
 def preconditions(card: Card, data: Dataset) -> tuple[str, ...]:

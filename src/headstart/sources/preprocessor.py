@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from headstart.core.errors import UserError
 from headstart.sources.card import ImageInput
+from headstart.sources.formats.checks import said
 from headstart.sources.json_file import read
 
 NAMES = ("preprocessor_config.json", "processor_config.json")  # the second holds the first under "image_processor"
@@ -23,6 +24,15 @@ def preprocessing(folder: Path) -> ImageInput:
         UserError: no such file, or preprocessing that a card cannot say; a guess would silently not fit the weights.
     """
     settings = _settings(folder)
+    try:
+        return _taken(settings)
+    except UserError:
+        raise
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise _unlike("numbers where numbers belong", said(error)) from None
+
+
+def _taken(settings: Mapping[str, Any]) -> ImageInput:
     kind = str(settings.get("image_processor_type") or settings.get("feature_extractor_type") or "")
     if "auto_map" in settings or kind.startswith(OTHERWISE):
         raise _unlike("a preprocessor without code of its own", kind or "one with remote code")
@@ -80,14 +90,17 @@ def _statistics(settings: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[f
     """Mean and deviation of values scaled to 0..1, whatever scale and statistics the file has."""
     factor = float(settings.get("rescale_factor") or 1 / WHITE) if settings.get("do_rescale", True) else 1.0
     white = WHITE * factor  # what a white pixel is before the mean is taken off
-    if not settings.get("do_normalize"):
+    if "do_normalize" not in settings:
+        raise _unlike("do_normalize, true or false", "nothing of it")
+    if not settings["do_normalize"]:
         return (0.0,) * 3, (1 / white,) * 3
     given = settings.get("image_mean"), settings.get("image_std")
     try:
         mean, std = (tuple(float(value) / white for value in values or ()) for values in given)
     except (TypeError, ValueError):
         raise _unlike("image_mean and image_std as lists of numbers", f"{given[0]} and {given[1]}") from None
-    if len(mean) != len(std) or len(mean) not in (1, 3) or not all(value > 0 for value in std):
+    finite = all(map(math.isfinite, (*mean, *std)))
+    if len(mean) != len(std) or len(mean) not in (1, 3) or not finite or not all(value > 0 for value in std):
         raise _unlike("as many means as deviations, one or three, none of them 0", f"{given[0]} and {given[1]}")
     return mean, std
 

@@ -6,7 +6,7 @@ Every row was verified: the hashes are of the files that were looked at, and the
 from dataclasses import dataclass
 from typing import Literal
 
-from headstart.sources.card import Architecture, ImageInput, Licence, TrainedOn
+from headstart.sources.card import NOT_STATED, Architecture, ImageInput, Licence, TrainedOn
 from headstart.sources.packages import PYTHON_2, Package
 
 IMAGENET = TrainedOn(name="ImageNet-1k", n=1_281_167, kind="image")
@@ -247,7 +247,7 @@ WHEELS = {
         architecture=_trunk("xception"),
         mapping="headstart.sources.mappings.keras_xception:xception",
         taken=ImageInput(size=299, crop=0.8975, mean=(0.5,) * 3, std=(0.5,) * 3),
-        licence=Licence(name=None, commercial=False),
+        licence=NOT_STATED,
         trained_on=IMAGENET,
         fingerprint=(9.0872, -10.13031, -9.21222, 7.43515, -4.20307, 1.90631),
     ),

@@ -10,7 +10,7 @@ from torch import nn
 from headstart.core.errors import UserError, unknown_name
 from headstart.nets.darknet import Darknet, build
 from headstart.sources.access import NOTHING_SPECIAL, Access
-from headstart.sources.card import Architecture, ImageInput, Licence, TrainedOn
+from headstart.sources.card import NOT_STATED, Architecture, ImageInput, Licence, TrainedOn
 from headstart.sources.describe import describe
 from headstart.sources.download import fetch
 from headstart.sources.formats.checks import sha256, there
@@ -21,7 +21,6 @@ from headstart.sources.wheels import DARKNETS
 OWN = re.compile(r"(?P<cfg>.+\.cfg)(,(?P<weights>.+))?")
 PARTIAL = re.compile(r".*\.conv\.(?P<layers>\d{1,4})")  # Darknet's own way to say how many layers a file holds
 COLOURS: Mapping[int, Literal["L", "RGB", "any"]] = {1: "L", 3: "RGB"}
-UNKNOWN = Licence(name=None, commercial=False)
 LARGEST_CFG = 1_000_000  # bytes; the longest of Darknet's own has 25,000
 
 
@@ -36,9 +35,10 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     match = OWN.fullmatch(name)
     if match is None:
         raise unknown_name("Darknet source", name, [*DARKNETS, "PATH.cfg", "PATH.cfg,PATH.weights"])
-    cfg = Path(match["cfg"])
-    weights = Path(match["weights"]) if match["weights"] else cfg.with_suffix(".weights")
-    return _source(f"darknet:{name}", cfg.stem, cfg, weights, UNKNOWN, None)
+    cfg = Path(match["cfg"]).expanduser().absolute()
+    weights = Path(match["weights"]).expanduser().absolute() if match["weights"] else cfg.with_suffix(".weights")
+    both = f",{weights}" if match["weights"] else ""
+    return _source(f"darknet:{cfg}{both}", cfg.stem, cfg, weights, NOT_STATED, None)
 
 
 def construct(architecture: Architecture) -> nn.Module:

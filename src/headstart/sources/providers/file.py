@@ -16,7 +16,7 @@ from headstart.sources import added
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.added import Added
 from headstart.sources.anatomy import classifier_name
-from headstart.sources.card import Architecture, Licence, TrainedOn
+from headstart.sources.card import NOT_STATED, Architecture, Licence, TrainedOn
 from headstart.sources.describe import describe
 from headstart.sources.formats import catalog
 from headstart.sources.formats.checks import sha256 as sha256_of
@@ -47,8 +47,8 @@ def load(name: str, access: Access = NOTHING_SPECIAL, *, sha256: str | None = No
         raise UserError("file:ARCH@PATH or file:NAME", f"file:{name}", "See headstart sources list 'file:*'.")
     file = Path(path).expanduser()
     found = _known(there(file), sha256, access.trust)
-    nothing = Licence(name=None, commercial=False)
-    return _source(f"file:{name}", file, architecture, found, nothing, None, access.allow_missing)
+    called = f"file:{architecture}@{file.absolute()}"
+    return _source(called, file, architecture, found, NOT_STATED, None, access.allow_missing)
 
 
 def add(

@@ -10,10 +10,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from huggingface_hub.repocard import metadata_load
 from safetensors import SafetensorError
@@ -27,9 +27,8 @@ from headstart.sources.backbone import Backbone
 from headstart.sources.card import Architecture, TrainedOn
 from headstart.sources.describe import describe
 from headstart.sources.formats.checks import few, said, shown, sound
-from headstart.sources.network import reachable
 from headstart.sources.preprocessor import preprocessing
-from headstart.sources.providers.timm import TRAINED_ON, licence
+from headstart.sources.providers.timm import TRAINED_ON, hub_answers, licence
 from headstart.sources.source import Source
 
 ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
@@ -37,7 +36,9 @@ FILES = (
     "config.json", "preprocessor_config.json", "processor_config.json", "README.md",
     "model.safetensors", "model-*.safetensors", "model.safetensors.index.json",
 )  # fmt: skip
+STEERING = re.compile(r"_?(attn|experts)_implementation|transformers_weights")  # code to fetch, other files to read
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack")
+ADAPTER = "adapter_config.json"
 FIRST_TOKEN = ("deit", "vit", "vit_msn")  # their pooler was trained for another task, or never
 SIDE = 224  # of the pixels for dry runs, where a model takes any
 DATA = {data.name.lower(): data for _, data in TRAINED_ON}  # as model cards call them
@@ -55,7 +56,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     """
     require("transformers", "hub")
     folder = _folder(name, access.offline)
-    text = _config_file(folder).read_text(encoding="utf-8")
+    text = _config_file(folder).read_text(encoding="utf-8", errors="replace")
     config = _config(text)
     files = _weights(folder)
     input_ = preprocessing(folder)
@@ -64,8 +65,9 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     stated, trained_on = _model_card(folder / "README.md")
     linear = isinstance(backbone.get_classifier(), nn.Linear)
     card = describe(
-        backbone, name=f"hub:{name}", architecture=Architecture(name=str(config.model_type), builder="hub", text=text),
-        taken=input_, licence=licence(stated), trained_on=trained_on,
+        backbone, name=f"hub:{_anchored(name)}", taken=input_,
+        architecture=Architecture(name=str(config.model_type), builder="hub", text=text),
+        licence=licence(stated), trained_on=trained_on,
         head_classes=_classes(config) if linear else (), sha256=_sha256(files), changes=changes,
     )  # fmt: skip
     return Source(card.model_copy(update={"stages": backbone.opened(card.stages)}), backbone)
@@ -148,13 +150,22 @@ def _config(text: str) -> Any:
     if kind.startswith("timm"):
         raise UserError("a model of transformers", f"the model_type {kind}", "It is a net of timm: use timm:NAME.")
     try:
-        config = transformers.CONFIG_MAPPING[kind].from_dict(settings)
+        config = transformers.CONFIG_MAPPING[kind].from_dict(_unsteered(settings))
     except Exception as error:  # noqa: BLE001 - foreign text: each model's config has its own ways to say no
         raise UserError(f"a config.json of {kind}", said(error), "Download the file again.") from None
     if not _classifies(config):
         config = getattr(config, "vision_config", None) or config
     _check_vision(config)
     return config
+
+
+def _unsteered(settings: dict[str, Any]) -> dict[str, Any]:
+    """What describes the model: not which kernels are downloaded and run for it, not where else its weights lie."""
+    return {
+        key: _unsteered(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+        for key, value in settings.items()
+        if not STEERING.fullmatch(key)
+    }
 
 
 def _check_vision(config: Any) -> None:
@@ -258,12 +269,18 @@ def _folder(name: str, offline: bool) -> Path:
     cached = _snapshot(name, cached=True)
     if cached is not None and (cached / "config.json").is_file() and any(cached.glob("*.safetensors")):
         return cached
-    if offline or constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT):
+    if offline or not hub_answers():
         do = "Connect, give a local folder, or use a packaged source (headstart sources list)."
         raise UserError(f"the weights of hub:{name}", "no connection to the model hub", do)
     found = _snapshot(name, cached=False)
     assert found is not None, "a download that fails raises"
     return found
+
+
+def _anchored(name: str) -> str:
+    """The name by which the source is found from any working directory."""
+    local = Path(name).expanduser()
+    return str(local.absolute()) if local.is_dir() else name
 
 
 def _snapshot(name: str, *, cached: bool) -> Path | None:
@@ -288,10 +305,23 @@ def _config_file(folder: Path) -> Path:
 def _weights(folder: Path) -> Sequence[Path]:
     found = sorted(folder.glob("*.safetensors"))
     if found:
+        _check_these_alone(folder, {path.name for path in found})
         return found
     pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
     do = "Files of other kinds can run code and are not read. Convert it where you trust it: save_pretrained(FOLDER)."
     raise UserError("weights as safetensors", f"{folder} with {few(pickles) or 'no weights'}", do)
+
+
+def _check_these_alone(folder: Path, names: set[str]) -> None:
+    """Transformers also reads what an index names and what an adapter stands on: files that no hash would cover."""
+    index = folder / "model.safetensors.index.json"
+    listed = json_file.read(index).get("weight_map") if index.is_file() else {}
+    elsewhere = {str(name) for name in listed.values()} - names if isinstance(listed, dict) else {index.name}
+    if (folder / ADAPTER).is_file():
+        elsewhere.add(ADAPTER)
+    if elsewhere:
+        do = "Merge it into one model and save that: save_pretrained(FOLDER)."
+        raise UserError(f"all the weights in {folder}", f"a part that lies elsewhere ({few(elsewhere)})", do)
 
 
 def _sha256(files: Sequence[Path]) -> str:
@@ -317,4 +347,4 @@ def _model_card(path: Path) -> tuple[str | None, TrainedOn | None]:
 
 
 def _classes(config: Any) -> tuple[str, ...]:
-    return tuple(str(config.id2label[number]) for number in range(config.num_labels))
+    return tuple(str(config.id2label.get(number, number)) for number in range(config.num_labels))

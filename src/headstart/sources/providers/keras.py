@@ -13,7 +13,7 @@ from torch import nn
 from headstart.core.errors import UserError, unknown_name
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.anatomy import classifier_name
-from headstart.sources.card import Architecture, ImageInput, Licence
+from headstart.sources.card import NOT_STATED, Architecture, ImageInput, Licence
 from headstart.sources.describe import describe
 from headstart.sources.formats.checks import few, sha256
 from headstart.sources.formats.hdf5 import read
@@ -22,7 +22,6 @@ from headstart.sources.mappings.keras_nets import NETS, RELEASED, Net
 from headstart.sources.providers.timm import IMAGENET, build
 from headstart.sources.source import Source
 
-UNKNOWN = Licence(name=None, commercial=False)
 FLATTENED = {"fc1/kernel": (25088, 4096), "fc2/kernel": (4096, 4096)}  # the dense layers of a whole VGG
 
 
@@ -64,9 +63,9 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     official = _md5(path) in {md5 for md5, whose in RELEASED.items() if whose == called}
     left = _left(names, architecture)
     card = describe(
-        model, name=f"keras:{name}", architecture=architecture,
+        model, name=f"keras:{f'{said}@' if said else ''}{path.absolute()}", architecture=architecture,
         taken=ImageInput(size=net.size, crop=net.crop, mean=taken.mean, std=taken.std, colour=taken.colour),
-        licence=Licence(name=net.family.licence, commercial=True) if official else UNKNOWN,
+        licence=Licence(name=net.family.licence, commercial=True) if official else NOT_STATED,
         trained_on=IMAGENET if official else None,
         head_classes=tuple(ImageNetInfo().label_descriptions()) if classes == 1000 else (),
         sha256=sha256(path),
@@ -106,9 +105,9 @@ def _net(called: str) -> Net:
 def _parts(name: str) -> tuple[str, Path]:
     """The architecture, if it is said, and the file; a path may have an "@" in it."""
     called, at, path = name.partition("@")
-    if at and (called in NETS or not Path(name).exists()):
-        return _checked(called), Path(path)
-    return "", Path(name)
+    if at and (called in NETS or not Path(name).expanduser().exists()):
+        return _checked(called), Path(path).expanduser()
+    return "", Path(name).expanduser()
 
 
 def _checked(called: str) -> str:

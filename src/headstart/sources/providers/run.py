@@ -5,7 +5,7 @@ A run is read by the names of its files, see `DESIGN`: `record.json`, `model.jso
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -23,8 +23,7 @@ from headstart.sources.anatomy import classifier_name
 from headstart.sources.card import Card, Head, TrainedOn
 from headstart.sources.formats import safetensors
 from headstart.sources.formats.checks import few, said, sha256, there
-from headstart.sources.load import load as load_source
-from headstart.sources.load import rebuild
+from headstart.sources.load import again, rebuild
 from headstart.sources.source import Source
 from headstart.sources.strict import fill
 
@@ -49,7 +48,7 @@ class Model(BaseModel):
         kind: all weights of a net, or a closed form on the features of a frozen one.
         task: its label space, in the order of the outputs.
         estimator, stages, head: of a closed form.
-        sha256: of the weights, where the run states it.
+        sha256: of the weights; runs of the first version do not state it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,12 +88,13 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     Raises:
         UserError: no finished run, one whose delivered model has no net, or files that are not what they were.
     """
-    run = _opened(Path(name).expanduser())
+    folder = Path(name).expanduser()
+    run = _opened(folder)
     weights = safetensors.read(run.folder / WEIGHTS)
     moved = run.model.kind == "net"
-    tensors = weights if moved else {**_trunk(_frozen(run, access)), **_linear(run, weights)}
+    tensors = weights if moved else {**_trunk(again(run.card, offline=access.offline)), **_linear(run, weights)}
     data = _data(run) if moved else run.card.trained_on  # a frozen net knows what it knew
-    return _source(f"run:{name}", run, tensors, run.folder / WEIGHTS, data)
+    return _source(f"run:{folder.absolute()}", run, tensors, run.folder / WEIGHTS, data)
 
 
 def load_checkpoint(name: str, access: Access = NOTHING_SPECIAL) -> Source:
@@ -107,14 +107,15 @@ def load_checkpoint(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     Raises:
         UserError: no checkpoint, or one of another net than the run's.
     """
-    file = _checkpoint(Path(name).expanduser())
+    place = Path(name).expanduser()
+    file = _checkpoint(place)
     run = _opened(_run_of(file))
     moved = {k: t for k, t in safetensors.read(file).items() if k.startswith((TRUNK, HEAD))}
     if not moved:  # the state of an optimiser, the statistics of the input, or something else altogether
         raise UserError(f"a checkpoint of {run.card.name}", f"{file}: no weights of a net", OTHER)
     whole = run.model.kind == "net"
-    start = safetensors.read(run.folder / WEIGHTS) if whole else _trunk(_frozen(run, access))
-    return _source(f"checkpoint:{name}", run, {**start, **moved}, file, _data(run))
+    start = safetensors.read(run.folder / WEIGHTS) if whole else _trunk(again(run.card, offline=access.offline))
+    return _source(f"checkpoint:{place.absolute()}", run, {**start, **moved}, file, _data(run))
 
 
 # --- a run's files
@@ -160,15 +161,6 @@ def _run_of(file: Path) -> Path:
 
 
 # --- a run's net, as tensors of a StagedNet: "trunk.*" and "head.*"
-
-
-def _frozen(run: Run, access: Access) -> Source:
-    """The source that a closed form reads, still what it was."""
-    source = load_source(run.card.name, replace(access, any_licence=True, trust=True))
-    if run.card.sha256 is not None and source.card.sha256 != run.card.sha256:
-        do = "The source has changed; fit again."
-        raise UserError(f"{run.card.name} with sha256 {run.card.sha256}", str(source.card.sha256), do)
-    return source
 
 
 def _trunk(source: Source) -> dict[str, Tensor]:

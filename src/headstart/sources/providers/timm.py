@@ -1,6 +1,6 @@
 """`timm:ARCHITECTURE.TAG`: all of timm, with the weights that its own hub loading brings."""
 
-import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -14,13 +14,14 @@ from headstart.core.errors import HeadstartError, UserError, did_you_mean
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.card import Architecture, ImageInput, Licence, TrainedOn
 from headstart.sources.describe import describe
+from headstart.sources.formats.checks import said, sha256
 from headstart.sources.network import reachable
 from headstart.sources.source import Source
 from headstart.sources.wheels import IMAGENET
 
 OPTIONS = {"num_classes", "in_chans", "img_size", "pad_type", "bn_eps"}  # what a card may ask of a constructor
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
-COMMERCIAL = ("apache", "mit", "bsd")
+COMMERCIAL = re.compile(r"(apache|mit|bsd)([- ,]*(licen[cs]e|version|clause|\d(\.\d)?))*")  # and nothing beside it
 TRAINED_ON = (  # marks in timm's tags, the largest set first; the 12k set has about that many
     ("in22k", TrainedOn(name="ImageNet-22k", n=14_197_122, kind="image")),
     ("in21k", TrainedOn(name="ImageNet-21k", n=14_197_122, kind="image")),
@@ -39,9 +40,7 @@ def build(architecture: str, options: Mapping[str, bool | int | float | str] | N
     Raises:
         UserError: timm has no such architecture; near names are offered.
     """
-    if not timm.is_model(architecture.split(".")[0]):
-        hint = did_you_mean(architecture.split(".")[0], timm.list_models())
-        raise UserError("the name of an architecture of timm", repr(architecture), hint)
+    _check(architecture)
     return timm.create_model(architecture, pretrained=False, **cast("dict[str, Any]", options or {})).eval()
 
 
@@ -84,27 +83,28 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
         UserError: no such net, no weights for it, or the hub cannot be reached.
     """
     _check_pretrained(name)
-    if _hub_file(name) is None and (access.offline or not _reachable()):
+    cached = _hub_file(name)
+    if cached is None and (access.offline or not hub_answers()):
         do = f"Connect, or use a packaged source (headstart sources list) or random:{name.split('.')[0]}."
         raise UserError(f"the weights of timm:{name}", "no connection to the model hub", do)
     try:
-        model = timm.create_model(name, pretrained=True).eval()
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=_from(cached)).eval()
     except (OSError, RuntimeError) as error:
-        raise HeadstartError(f"the weights of timm:{name} could not be loaded: {str(error).splitlines()[0]}") from None
+        raise HeadstartError(f"the weights of timm:{name} could not be loaded: {said(error)}") from None
     cfg = configuration(model)
-    file = _hub_file(name)
+    file = cached or _hub_file(name)
     card = describe(
         model, name=f"timm:{name}", architecture=Architecture(name=name), taken=taken(model),
         licence=licence(cfg.get("license")), trained_on=trained_on(str(cfg.get("tag") or "")),
         head_classes=own_classes(model),
-        sha256=None if file is None else hashlib.sha256(file.read_bytes()).hexdigest(),
+        sha256=None if file is None else sha256(file),
     )  # fmt: skip
     return Source(card, model)
 
 
 def licence(stated: str | None) -> Licence:
     """What a stated licence permits; one that is not on the list counts as not permitting commercial use."""
-    return Licence(name=stated or None, commercial=(stated or "").lower().startswith(COMMERCIAL))
+    return Licence(name=stated or None, commercial=COMMERCIAL.fullmatch((stated or "").lower()) is not None)
 
 
 def trained_on(tag: str) -> TrainedOn | None:
@@ -112,12 +112,27 @@ def trained_on(tag: str) -> TrainedOn | None:
     return next((data for mark, data in TRAINED_ON if mark in tag), None)
 
 
-def _check_pretrained(name: str) -> None:
-    architecture, _, tag = name.partition(".")
+def _check(name: str) -> None:
+    """Refuse what timm has no architecture for, or no such set of weights of it."""
+    architecture, _, _ = name.partition(".")
     if not timm.is_model(architecture):
         hint = did_you_mean(architecture, timm.list_models())
         raise UserError("the name of an architecture of timm", repr(architecture), hint)
-    known = [full for full in timm.list_pretrained() if full.partition(".")[0] == architecture]
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        hint = did_you_mean(name, _pretrained(architecture) or [architecture])
+        raise UserError("the name of pre-trained weights of timm", repr(name), hint) from None
+
+
+def _pretrained(architecture: str) -> list[str]:
+    return [full for full in timm.list_pretrained() if full.partition(".")[0] == architecture]
+
+
+def _check_pretrained(name: str) -> None:
+    _check(name)
+    architecture, _, tag = name.partition(".")
+    known = _pretrained(architecture)
     if tag and name not in known:
         raise UserError("the name of pre-trained weights of timm", repr(name), did_you_mean(name, known or ["none"]))
     if not known:
@@ -133,5 +148,11 @@ def _hub_file(name: str) -> Path | None:
     return next((Path(file) for file in found if isinstance(file, str)), None)
 
 
-def _reachable() -> bool:
+def _from(cached: Path | None) -> dict[str, Any]:
+    """For timm: the file itself where it is there, or even that would be asked for over the network."""
+    return {} if cached is None else {"file": str(cached), "custom_load": False}
+
+
+def hub_answers() -> bool:
+    """Whether the model hub may be asked, and is there."""
     return not constants.HF_HUB_OFFLINE and reachable(constants.ENDPOINT)

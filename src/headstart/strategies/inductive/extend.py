@@ -9,10 +9,13 @@ from headstart.core.plan import Plan, Rule, Train
 
 
 def extend(hold: int = 20) -> Plan:
-    """The old classes' weights stay, all else learns, old classes being held; benchmarks/results/kept_head.json.
+    """The old classes' weights stay, new ones learn, the trunk at a third of their rate, held by dreams.
+
+    At the full rate new classes were half a point better and old ones a point worse; frozen, new ones were 5 points
+    worse. Measured in benchmarks/results/kept_head.json.
 
     Args:
         hold: dreams of each old class; 0 is naive extension, which forgets.
     """
-    rules = (Rule("param:head.old.*", None), Rule("*", 1.0))
+    rules = (Rule("param:head.old.*", None), Rule("head", 1.0), Rule("*", 0.3))
     return Plan("extend", phases=(Train(rules=rules, epochs=40, lr=3e-3, batch=8, hold=hold),))
