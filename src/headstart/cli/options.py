@@ -10,7 +10,8 @@ import typer
 from headstart.core.errors import UserError, did_you_mean
 from headstart.sources.access import Access
 
-BETWEEN = re.compile(r",(?!\s*[^,:]*\.weights)")  # the comma in darknet:A.cfg,A.weights is part of the name
+# The comma in darknet:A.cfg,A.weights is part of the name.
+BETWEEN = re.compile(r",(?!\s*[^,:]*\.(?:weights|conv\.\d))")
 
 
 def one_of(option: str, *known: str) -> Callable[[str | None], str | None]:

@@ -7,7 +7,7 @@ empty net, so that the card alone is enough to build the frame for a run's own w
 import copy
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from timm.layers.std_conv import ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from headstart.core.errors import UserError
 from headstart.core.predictions import Floats
+from headstart.sources.anatomy import classifier_name
 from headstart.sources.card import Architecture, Card, Head
 from headstart.sources.catalog import BUILDERS
 from headstart.sources.staged import KeptHead, StagedNet
@@ -224,6 +225,7 @@ def _whole(card: Card) -> nn.Module:
     """The card's architecture with random weights, with its size and its channels, nothing cut off."""
     make: Callable[[Architecture], nn.Module] = BUILDERS.load(card.architecture.builder)
     model = make(card.architecture)
+    _as_headed(model, card)
     if card.architecture.size is not None:
         _resized(model, card.architecture.size)
     name = first_conv(model, card)
@@ -231,6 +233,17 @@ def _whole(card: Card) -> nn.Module:
     if name and isinstance(conv, nn.Conv2d) and conv.in_channels != card.input.channels:
         replace_input(model, name, fresh_input(conv.weight.detach(), card.input.channels))
     return model
+
+
+def _as_headed(model: nn.Module, card: Card) -> None:
+    """Give an empty net the classifier that the card says: a run has put its own there, or has taken it away."""
+    own = classifier_name(model)
+    if not own:
+        return
+    head = model.get_submodule(own)
+    classes = len(card.head_classes) or (head.out_features if isinstance(head, nn.Linear) else 0)
+    if own != card.head or (isinstance(head, nn.Linear) and head.out_features != classes):
+        cast(Any, model).reset_classifier(classes if card.head else 0)
 
 
 def _resizes(model: nn.Module) -> bool:
