@@ -20,8 +20,10 @@ from torch import Tensor
 
 from headstart.sources.access import Access
 from headstart.sources.formats import archive
+from headstart.sources.formats.checks import sha256
 from headstart.sources.providers import file
 from headstart.sources.providers.timm import build
+from headstart.sources.trusted import check
 
 ARCHITECTURE = "test_resnet"
 CANARY = "canary"  # appears beside the file if code in it was run
@@ -254,7 +256,7 @@ HOSTILE = (
     Hostile("an array of objects as .pth", raw("w.pth", objects), "no file that torch.save wrote"),
     Hostile("an array of objects", raw("w.npz", objects), r"ends in \.npz"),
     # not the file
-    Hostile("wrong hash", whole, "with sha256 0000", lambda p: file.load(f"{ARCHITECTURE}@{p}", sha256="0" * 64)),
+    Hostile("wrong hash", whole, "with sha256 0000", lambda p: check(p, sha256(p), trust=True, stated="0" * 64)),
     Hostile("unknown hash", whole, "--trust", lambda p: file.load(f"{ARCHITECTURE}@{p}")),
     Hostile("a web page", raw("w.pth", lambda: b"\n<!DOCTYPE html><html>404</html>"), "a web page"),
     Hostile("a pointer of LFS", raw("w.safetensors", lambda: b"version https://git-lfs.example/spec/v1\n"), "Git LFS"),

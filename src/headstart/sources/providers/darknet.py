@@ -9,6 +9,7 @@ from torch import nn
 
 from headstart.core.errors import UserError, unknown_name
 from headstart.nets.darknet import Darknet, build
+from headstart.sources import trusted
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.card import NOT_STATED, Architecture, ImageInput, Licence, TrainedOn
 from headstart.sources.describe import describe
@@ -28,7 +29,8 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     """A Darknet net with its weights.
 
     Raises:
-        UserError: an unknown name, files that are missing, damaged or do not belong together, an index out of reach.
+        UserError: an unknown name, an index out of reach, files that are missing, that nobody has vouched for, that are
+            damaged or do not belong together.
     """
     if name in DARKNETS:
         return _packaged(name, access.offline)
@@ -38,6 +40,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     cfg = Path(match["cfg"]).expanduser().absolute()
     weights = Path(match["weights"]).expanduser().absolute() if match["weights"] else cfg.with_suffix(".weights")
     both = f",{weights}" if match["weights"] else ""
+    trusted.check(weights, sha256(there(weights)), trust=access.trust)
     return _source(f"darknet:{cfg}{both}", cfg.stem, cfg, weights, NOT_STATED, None)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
-from headstart.sources import added
+from headstart.sources import added, trusted
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.added import Added
 from headstart.sources.anatomy import classifier_name
@@ -29,16 +29,15 @@ from headstart.sources.strict import Difference, difference, fill
 SEED = 0  # of what a file leaves open: the same name gives the same net
 
 
-def load(name: str, access: Access = NOTHING_SPECIAL, *, sha256: str | None = None) -> Source:
+def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     """A source from a file of weights.
 
     Args:
         name: ARCH@PATH, or the name under which it was added.
         access: `trust` takes a file whose hash is not known, `allow_missing` one that is not the whole net.
-        sha256: that the file must have, in hexadecimal.
 
     Raises:
-        UserError: no such file, another hash, a damaged or hostile file, weights of another net.
+        UserError: no such file, nobody has stated its hash, a damaged or hostile file, weights of another net.
     """
     architecture, at, path = name.partition("@")
     if not at:
@@ -46,7 +45,8 @@ def load(name: str, access: Access = NOTHING_SPECIAL, *, sha256: str | None = No
     if not architecture or not path:
         raise UserError("file:ARCH@PATH or file:NAME", f"file:{name}", "See headstart sources list 'file:*'.")
     file = Path(path).expanduser()
-    found = _known(there(file), sha256, access.trust)
+    found = sha256_of(there(file))
+    trusted.check(file, found, trust=access.trust)
     called = f"file:{architecture}@{file.absolute()}"
     return _source(called, file, architecture, found, NOT_STATED, None, access.allow_missing)
 
@@ -91,21 +91,11 @@ def _added(kept: Added, allow_missing: Sequence[str]) -> Source:
     if not kept.path.is_file():
         do = f"Add the file again: headstart sources add FILE --name {kept.name}"
         raise UserError(f"the weights of file:{kept.name}", "a cache that was cleared", do)
-    found = _known(kept.path, kept.sha256, trust=False)
+    found = sha256_of(kept.path)
+    trusted.check(kept.path, found, trust=False, stated=kept.sha256)
     on = None if kept.trained_on is None else TrainedOn(name=kept.trained_on, n=kept.n or 1, kind="image")
     stated = licence(kept.licence)
     return _source(f"file:{kept.name}", kept.path, kept.architecture, found, stated, on, allow_missing)
-
-
-def _known(path: Path, stated: str | None, trust: bool) -> str:
-    """The file's sha256, if it is the stated one, that of an added file, or one that the user trusts."""
-    found = sha256_of(path)
-    if stated is not None and found != stated.strip().lower():
-        raise UserError(f"{path} with sha256 {stated}", found, "It is not the file that was named; it was not read.")
-    if stated is None and not trust and found not in {one.sha256 for one in added.entries()}:
-        do = "Where you trust its origin: --trust, or headstart sources add FILE. Only weights are read either way."
-        raise UserError("a file whose sha256 is known", f"{path} ({found})", do)
-    return found
 
 
 def _source(

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from headstart.core.errors import HeadstartError, UserError, unknown_name
 from headstart.core.extras import require
-from headstart.sources import json_file
+from headstart.sources import json_file, trusted
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.backbone import Backbone
 from headstart.sources.card import Architecture, TrainedOn
@@ -49,16 +49,20 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
 
     Args:
         name: ORG/NAME on the hub, or a folder that `save_pretrained` wrote.
-        access: whether the network may be asked.
+        access: whether the network may be asked, and a folder is trusted.
 
     Raises:
-        UserError: nothing there, or not reached; pickled weights, remote code, no vision encoder, no preprocessing.
+        UserError: nothing there, not reached, or a folder that nobody has vouched for;
+            pickled weights, remote code, no vision encoder, no preprocessing.
     """
     require("transformers", "hub")
     folder = _folder(name, access.offline)
     text = _config_file(folder).read_text(encoding="utf-8", errors="replace")
     config = _config(text)
     files = _weights(folder)
+    file_hash = _sha256(files)
+    if Path(name).expanduser().is_dir():  # what the hub serves it names by its hash
+        trusted.check(folder, file_hash, trust=access.trust)
     input_ = preprocessing(folder)
     model, changes = _loaded(folder, config)
     backbone = _backbone(model, config)
@@ -68,7 +72,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
         backbone, name=f"hub:{_anchored(name)}", taken=input_,
         architecture=Architecture(name=str(config.model_type), builder="hub", text=text),
         licence=licence(stated), trained_on=trained_on,
-        head_classes=_classes(config) if linear else (), sha256=_sha256(files), changes=changes,
+        head_classes=_classes(config) if linear else (), sha256=file_hash, changes=changes,
     )  # fmt: skip
     return Source(card.model_copy(update={"stages": backbone.opened(card.stages)}), backbone)
 

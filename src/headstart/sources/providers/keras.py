@@ -11,11 +11,12 @@ from timm.data.imagenet_info import ImageNetInfo
 from torch import nn
 
 from headstart.core.errors import UserError, unknown_name
+from headstart.sources import trusted
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.anatomy import classifier_name
 from headstart.sources.card import NOT_STATED, Architecture, ImageInput, Licence
 from headstart.sources.describe import describe
-from headstart.sources.formats.checks import few, sha256
+from headstart.sources.formats.checks import few, sha256, there
 from headstart.sources.formats.hdf5 import read
 from headstart.sources.mappings.keras import Arrays, classifier, dense
 from headstart.sources.mappings.keras_nets import NETS, RELEASED, Net
@@ -45,22 +46,25 @@ def construct(architecture: Architecture) -> nn.Module:
     return model.eval()
 
 
-def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001 - nothing is fetched
+def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     """A weight file of Keras, `.h5`, `.weights.h5` or `.keras`, with its architecture's classifier or without.
 
     What a file says of its licence and training is what Keras' authors said of the files that they released; of any
     other file nothing is known.
 
     Raises:
-        UserError: an unknown architecture, a file that is none of these or damaged, or weights that do not fit.
+        UserError: an unknown architecture, a file that nobody has vouched for, that is none of these or damaged, or
+            weights that do not fit.
     """
     said, path = _parts(name)
+    file_hash, released = sha256(there(path)), RELEASED.get(_md5(path))
+    trusted.check(path, file_hash, trust=access.trust or released is not None)
     names = read(path)
     called = said or _told(names, path)
     architecture, model = filled(called, names)
     net, classes = _net(called), architecture.options["classes"]
     taken = net.family.pixels(names)
-    official = _md5(path) in {md5 for md5, whose in RELEASED.items() if whose == called}
+    official = released == called
     left = _left(names, architecture)
     card = describe(
         model, name=f"keras:{f'{said}@' if said else ''}{path.absolute()}", architecture=architecture,
@@ -68,7 +72,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
         licence=Licence(name=net.family.licence, commercial=True) if official else NOT_STATED,
         trained_on=IMAGENET if official else None,
         head_classes=tuple(ImageNetInfo().label_descriptions()) if classes == 1000 else (),
-        sha256=sha256(path),
+        sha256=file_hash,
         changes=(f"Dense layers of the file's own ({few(left)}) were left out.",) if left else (),
     )  # fmt: skip
     return Source(card, model)
