@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,16 +170,16 @@ def fit(
     wanted = _checked(sources, strategies, metric, minutes)
     with clock.stage("read"):
         data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
-    asked = _asked(data, target, wanted, stage, minutes, metric, deliver, seed)
+    with clock.stage("extract"):
+        loaded = _loaded(wanted[0], access, shown)
+    asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
     finished = store.root / "runs" / _digest(asked) if out is None else Path(out)
-    known = None if replay else runs.answered(finished, asked)
-    if known is not None:
+    if not replay and (known := runs.answered(finished, asked)) is not None:
         shown.say(f"{finished} has answered this already; remove it to run again")
         return Result(known, finished)
     work = runs.begin(runs.free(finished), asked, replayed)
-    question = Question(data, asked, wanted[1], runs.unfinished(finished), access)
-    found = _surveyed(question, work, store, shown, clock)
-    return _finish(found, finished, clock, thumbnails=thumbnails)
+    question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
+    return _finish(_surveyed(question, work, store, shown, clock), finished, clock, thumbnails=thumbnails)
 
 
 def advise(
@@ -201,9 +201,11 @@ def advise(
     wanted = _checked(sources, strategies, metric, minutes)
     with clock.stage("read"):
         data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
-    asked = _asked(data, target, wanted, None, minutes, metric, "auto", seed)
+    with clock.stage("extract"):
+        loaded = _loaded(wanted[0], access, shown)
+    asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
-        question = Question(data, asked, wanted[1], Path(scratch), access)
+        question = Question(data, asked, tuple(loaded.values()), wanted[1], Path(scratch))
         found = survey(question, None, store, shown, clock)
         tier = look(found.bench, found.arms, found.work.sources)
         work = with_steps(found.work, found.arms, tier, len(found.bench.data), asked.minutes * 60)
@@ -275,9 +277,15 @@ def _checked(
     return tuple(sources) or DEFAULT_IMAGE_SOURCES, known_strategies(strategies)
 
 
+def _loaded(names: Sequence[str], access: Access, progress: Progress) -> dict[str, Source]:
+    """The sources by the names that they were asked by: an alias, such as +cut:-2, stands for what it means."""
+    return {name: load_source(name, access, progress) for name in names}
+
+
 def _asked(
     data: Dataset,
     target: str | None,
+    loaded: Mapping[str, Source],
     wanted: tuple[tuple[str, ...], tuple[str, ...]],
     stage: str | None,
     minutes: float,
@@ -286,8 +294,9 @@ def _asked(
     seed: int,
 ) -> Asked:
     return Asked(
-        fingerprint=data.fingerprint, target=target, sources=wanted[0], strategies=wanted[1], stage=stage,
-        minutes=minutes, metric=metric, deliver=deliver, seed=seed, plans=fingerprint(),
+        fingerprint=data.fingerprint, target=target, sources=tuple(loaded),
+        identities=tuple(one.identity for one in loaded.values()), strategies=wanted[1], stage=stage, minutes=minutes,
+        metric=metric, deliver=deliver, seed=seed, plans=fingerprint(),
     )  # fmt: skip
 
 

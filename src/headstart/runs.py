@@ -75,7 +75,7 @@ def begin(finished: Path, asked: Asked, replay: Work | None) -> Work | None:
     Unfinished work of the same question is resumed; of another question it is dropped.
 
     Raises:
-        UserError: the work to replay was decided for other data.
+        UserError: the work to replay was decided for other data, plans or weights.
     """
     if replay is not None and replay.asked.fingerprint != asked.fingerprint:
         raise UserError("a work.json of the same data", "one of other data", "Replay it on the data that it came from.")
@@ -83,6 +83,9 @@ def begin(finished: Path, asked: Asked, replay: Work | None) -> Work | None:
         raise UserError(
             "a work.json of this version", "one whose strategies had other plans", "Fit again, or use that version."
         )
+    if replay is not None and (changed := _changed(replay.asked, asked)):
+        came = f"another net under {', '.join(changed)}"
+        raise UserError("a work.json of the same weights", came, "Fit again, or bring back the weights.")
     folder = unfinished(finished)
     there = folder / work_file.NAME
     again = None if replay is None else replay.model_copy(update={"asked": asked})  # what is asked now decides
@@ -93,6 +96,14 @@ def begin(finished: Path, asked: Asked, replay: Work | None) -> Work | None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return again
+
+
+def _changed(before: Asked, now: Asked) -> list[str]:
+    """Names that stand for other weights than before, as far as that was kept."""
+    was = dict(zip(before.sources, before.identities, strict=False))
+    return [
+        name for name, identity in zip(now.sources, now.identities, strict=True) if was.get(name, identity) != identity
+    ]
 
 
 def abandon(folder: Path) -> None:

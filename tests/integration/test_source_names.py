@@ -51,6 +51,18 @@ def test_a_run_finds_its_file_from_anywhere(
         hs.load(tmp_path / "run").predict([picture])
 
 
+def test_other_weights_under_the_same_name_are_another_question(photos: Path, tmp_path: Path) -> None:
+    torch.save(build("test_resnet").state_dict(), tmp_path / "w.pth")
+    name = f"file:test_resnet@{tmp_path / 'w.pth'}+size:64"
+    before = fitted(photos, name, tmp_path / "run").record
+    assert fitted(photos, name, tmp_path / "run").record == before, "answered already"
+    torch.save(build("test_resnet").state_dict(), tmp_path / "w.pth")  # other random weights
+    with pytest.raises(UserError, match="a new or empty folder for the run"):
+        fitted(photos, name, tmp_path / "run")
+    with pytest.raises(UserError, match=r"a work.json of the same weights, got another net under file:test_resnet"):
+        hs.fit(photos, out=tmp_path / "again", replay=tmp_path / "run" / "work.json", access=TRUSTING)
+
+
 def test_a_net_that_was_described_anew_is_another_source(photos: Path, picture: Path, tmp_path: Path) -> None:
     """The weights of a Darknet net are the same file whatever its cfg says."""
     from headstart.nets.darknet import build as darknet

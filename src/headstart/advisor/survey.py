@@ -24,7 +24,6 @@ from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
 from headstart.features.extract import extract, time_batches
 from headstart.features.table import FeatureTable
-from headstart.sources.access import Access
 from headstart.sources.card import Card
 from headstart.sources.load import load
 from headstart.sources.preconditions import check_readable, preconditions
@@ -41,9 +40,9 @@ class Question:
 
     data: Dataset
     asked: Asked
+    sources: tuple[Source, ...]
     strategies: tuple[str, ...]
     folder: Path
-    access: Access
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,11 @@ class Survey:
 
 
 def survey(question: Question, work: Work | None, store: Store, progress: Progress, clock: Clock) -> Survey:
-    """Load sources, extract features once, group duplicates, split, fold."""
+    """Extract features once, group duplicates, split, fold."""
     data, asked = question.data, question.asked
     with clock.stage("extract"):
-        loaded = [load(name, question.access, progress) for name in asked.sources]
-        sources = {one.name: one for one in loaded}  # an alias, such as +cut:-2, stands for what it means
-        for one in loaded:
+        sources = {one.name: one for one in question.sources}
+        for one in question.sources:
             check_readable(one.card, data)
         check_stage(asked.stage, sources)
         work = work or plan_sources(asked, sources, len(data))

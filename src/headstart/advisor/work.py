@@ -23,6 +23,7 @@ class Asked(_Part):
     fingerprint: str
     target: str | None
     sources: tuple[str, ...]
+    identities: tuple[str, ...] = Field(default=(), description="of the sources: other weights are another question")
     strategies: tuple[str, ...]
     stage: str | None
     minutes: float
