@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from headstart.linear.heads import KernelRidge, Majority, Prototype, Ridge
-from headstart.linear.ridge import one_hot, solve_features, standardise
+from headstart.linear.path import PENALTIES, one_hot
+from headstart.linear.ridge import solve_features, standardise
 
 HEADS = [Ridge, KernelRidge, Prototype, Majority]
 
@@ -19,16 +20,17 @@ def problem(n: int, dim: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_leave_one_out_equals_refitting_without_the_example(n: int, dim: int) -> None:
     features, targets = problem(n, dim)
     wanted = one_hot(targets, 3)
-    path = solve_features(features - features.mean(axis=0), wanted)
+    scaled = standardise(features)(features)
     for at in (3, 12, 18):
+        solution = solve_features([features], wanted, PENALTIES[[at]])
         for i in (0, 7, n - 1):
             rest = np.arange(n) != i
-            mean, offset = features[rest].mean(axis=0), wanted[rest].mean(axis=0)
-            centred = features[rest] - mean
-            gram = centred.T @ centred + path.penalties[at] * np.eye(dim)
+            mean, offset = scaled[rest].mean(axis=0), wanted[rest].mean(axis=0)
+            centred = scaled[rest] - mean
+            gram = centred.T @ centred + solution.penalties[0] * np.eye(dim)
             weight = np.linalg.solve(gram, centred.T @ (wanted[rest] - offset))
-            expected = (features[i] - mean) @ weight + offset
-            np.testing.assert_allclose(path.loo[at, i], expected, atol=1e-8)
+            expected = (scaled[i] - mean) @ weight + offset
+            np.testing.assert_allclose(solution.loo[i], expected, atol=1e-8)
 
 
 def test_prototype_leave_one_out_equals_the_mean_without_the_example() -> None:

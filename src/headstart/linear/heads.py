@@ -13,14 +13,9 @@ from numpy.typing import NDArray
 
 from headstart.core.predictions import Floats, Ints
 from headstart.core.protocols import State
-from headstart.linear.ridge import (
-    PENALTIES,
-    Standardised,
-    one_hot,
-    solve_features,
-    solve_gram,
-    standardise,
-)
+from headstart.linear.path import PENALTIES, Solution, one_hot
+from headstart.linear.ridge import Standardised, solve_features, solve_gram
+from headstart.linear.streamed import scores, side_by_side
 from headstart.metrics.calibration import fit_temperature, softmax
 
 CHOOSE_ON = 600  # examples: enough to choose a kernel, whose eigendecompositions cost the cube of them
@@ -96,20 +91,18 @@ class Ridge:
     error: float
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "Ridge":
-        """Fit; see `Head`."""
-        scalers = [standardise(block, share=1.0 / len(blocks)) for block in blocks]
-        features = np.hstack([scale(block) for scale, block in zip(scalers, blocks, strict=True)])
-        wanted = one_hot(targets, classes)
-        path = solve_features(features, wanted, _penalties(penalty))
-        errors = path.errors(wanted)
-        best = int(errors.argmin())
-        coefficients = path.coefficients(best)
-        inner = features.T @ coefficients if path.dual else coefficients
-        weight = inner / np.concatenate([s.scale for s in scalers])[:, None]
-        bias = path.offset - np.concatenate([s.mean for s in scalers]) @ weight
-        sharpness, loo = _sharpness(path.loo[best], targets)
-        return cls(weight, bias, sharpness, loo, float(errors[best]))
+    def fit(
+        cls,
+        blocks: Sequence[Floats],
+        targets: Ints,
+        classes: int,
+        penalty: float | None,
+        weights: Floats | None = None,
+    ) -> "Ridge":
+        """Fit; see `Head`. (n,) weights, such as `path.balanced`, count in the fit and in the choice of the penalty."""
+        solution = solve_features(blocks, one_hot(targets, classes), _penalties(penalty), weights)
+        sharpness, loo = _sharpness(solution.loo, targets)
+        return cls(solution.weight, solution.bias, sharpness, loo, solution.error)
 
     def logits(self) -> tuple[Floats, Floats]:
         """(D, C) weight and (C,) bias of the same classifier as a linear layer with a softmax."""
@@ -117,8 +110,7 @@ class Ridge:
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
         """(n, C) probabilities."""
-        weight, bias = self.logits()
-        return softmax(np.hstack([b.astype(np.float64) for b in blocks]) @ weight + bias)
+        return softmax(scores(side_by_side(blocks), *self.logits(), len(blocks[0])))
 
     def state(self) -> State:
         """Weight and bias."""
@@ -168,11 +160,10 @@ def _widths(anchors: NDArray[np.float64]) -> tuple[float | None, ...]:
     return (None, *(share * max(median, 1e-12) for share in BANDWIDTHS))
 
 
-def _least_error(
+def _solved(
     anchors: NDArray[np.float64], wanted: NDArray[np.float64], width: float | None, penalty: float | None
-) -> float:
-    path = solve_gram(_kernel(anchors, width)(anchors), wanted, _penalties(penalty))
-    return float(path.errors(wanted).min())
+) -> Solution:
+    return solve_gram(_kernel(anchors, width)(anchors), wanted, _penalties(penalty))
 
 
 @dataclass(frozen=True)
@@ -198,14 +189,12 @@ class KernelRidge:
         scaler = Standardised(features.mean(axis=0), np.full(features.shape[1], spread))
         anchors, wanted = scaler(features), one_hot(targets, classes)
         few = np.linspace(0, len(anchors) - 1, min(len(anchors), CHOOSE_ON)).astype(int)
-        trials = [(_least_error(anchors[few], wanted[few], width, penalty), width) for width in _widths(anchors[few])]
+        trials = [(_solved(anchors[few], wanted[few], width, penalty).error, width) for width in _widths(anchors[few])]
         _, width = min(trials, key=lambda trial: trial[0])
+        solution = _solved(anchors, wanted, width, penalty)
+        sharpness, loo = _sharpness(solution.loo, targets)
         kernel = _kernel(anchors, width)
-        path = solve_gram(kernel(anchors), wanted, _penalties(penalty))
-        errors = path.errors(wanted)
-        at = int(errors.argmin())
-        sharpness, loo = _sharpness(path.loo[at], targets)
-        return cls(kernel, scaler, path.coefficients(at), path.offset, sharpness, loo, float(errors[at]))
+        return cls(kernel, scaler, solution.weight, solution.bias, sharpness, loo, solution.error)
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
         """(n, C) probabilities."""

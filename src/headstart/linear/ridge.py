@@ -1,19 +1,17 @@
-"""Ridge regression on one-hot labels, every penalty at once, with exact leave-one-out residuals.
+"""Ridge regression on one-hot labels, every penalty at once, with exact leave-one-out: see `path` for how.
 
-For centred features F (n, D) and centred targets Y, the smoother of penalty p is H(p) = 1/n + F (F'F + p I)^-1 F'.
-Its leave-one-out residual is (y_i - yhat_i) / (1 - H_ii), exactly: no refit (Golub, Heath and Wahba
-1979). One eigendecomposition, of F'F or of FF' whichever is smaller, serves all penalties.
+One eigendecomposition serves all penalties: of F'F, from row blocks, where examples are many (`streamed`), of FF'
+where features are (here). Features are standardised first, with scales that leave-one-out holds fixed.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.core.predictions import Floats, Ints
-
-PENALTIES: NDArray[np.float64] = np.logspace(-6, 3, 19)  # times the mean eigenvalue: free of the features' scale
-FLOOR = 1e-9
+from headstart.core.predictions import Floats
+from headstart.linear.path import FLOOR, PENALTIES, Array, Solution, normalised, sweep
+from headstart.linear.streamed import scales, side_by_side, solve_rows
 
 
 @dataclass(frozen=True)
@@ -28,95 +26,67 @@ class Standardised:
     mean: Floats
     scale: Floats
 
-    def __call__(self, features: Floats) -> NDArray[np.float64]:
+    def __call__(self, features: Floats) -> Array:
         """(n, D) features in the units of the fit, float64."""
         return (features.astype(np.float64) - self.mean) / self.scale
 
 
-def standardise(features: Floats, share: float = 1.0) -> Standardised:
+def standardise(features: Floats, share: float = 1.0, weights: Floats | None = None) -> Standardised:
     """Mean 0 and deviation 1 a feature, then total variance `share` over all of them.
 
     The share lets several stages be put side by side without the widest one drowning the others.
     """
-    wide = features.astype(np.float64)
-    deviation = wide.std(axis=0)
-    constant = deviation <= 1e-7 * max(float(np.abs(wide).max(initial=0.0)), 1e-12)
-    alive = max(int((~constant).sum()), 1)
-    scale = np.where(constant, np.inf, deviation * np.sqrt(alive / share))
-    return Standardised(wide.mean(axis=0), scale)
+    wide, mass = features.astype(np.float64), normalised(weights, len(features))
+    mean = mass @ wide / len(wide)
+    return Standardised(mean, scales(mean, mass @ (wide - mean) ** 2 / len(wide), share))
 
 
-def one_hot(codes: Ints, classes: int) -> NDArray[np.float64]:
-    """(n,) codes -> (n, C) zeros and ones."""
-    return np.eye(classes)[codes]
-
-
-@dataclass(frozen=True)
-class Path:
-    """The ridge solutions of every penalty, in the eigenbasis of the smaller Gram matrix.
-
-    Attributes:
-        penalties: (P,) absolute penalties.
-        loo: (P, n, C) leave-one-out predictions.
-        basis, eigenvalues, projected: the decomposition; `weights` needs them.
-        dual: the basis is that of FF' (n below D), else of F'F.
-        offset: (C,) mean target.
-    """
-
-    penalties: NDArray[np.float64]
-    loo: NDArray[np.float64]
-    basis: NDArray[np.float64]
-    eigenvalues: NDArray[np.float64]
-    projected: NDArray[np.float64]
-    dual: bool
-    offset: NDArray[np.float64]
-
-    def errors(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(P,) mean squared leave-one-out error."""
-        return ((self.loo - targets) ** 2).mean(axis=(1, 2))
-
-    def coefficients(self, at: int) -> NDArray[np.float64]:
-        """(D, C) primal weights, or (n, C) dual coefficients when `dual`, at penalty number `at`."""
-        return self.basis @ (self.projected / (self.eigenvalues + self.penalties[at])[:, None])
-
-
-def solve_gram(
-    gram: NDArray[np.float64], targets: NDArray[np.float64], penalties: NDArray[np.float64] = PENALTIES
-) -> Path:
-    """All ridge solutions from a doubly centred (n, n) Gram or kernel matrix."""
-    offset = targets.mean(axis=0)
-    values, basis = np.linalg.eigh(gram)
-    values = np.maximum(values, 0.0)
-    absolute = np.asarray(penalties) * max(float(values.mean()), FLOOR)
-    projected = basis.T @ (targets - offset)
-    shrink = values[None, :] / (values[None, :] + absolute[:, None])
-    fitted = np.einsum("ij,pj,jc->pic", basis, shrink, projected, optimize=True)
-    leverage = shrink @ (basis**2).T
-    return Path(absolute, _loo(fitted + offset, leverage, targets), basis, values, projected, True, offset)
+def standardise_stages(blocks: Sequence[Floats], weights: Floats | None = None) -> Standardised:
+    """Stages side by side, each with the same total variance."""
+    each = [standardise(block, 1.0 / len(blocks), weights) for block in blocks]
+    return Standardised(np.concatenate([s.mean for s in each]), np.concatenate([s.scale for s in each]))
 
 
 def solve_features(
-    features: NDArray[np.float64], targets: NDArray[np.float64], penalties: NDArray[np.float64] = PENALTIES
-) -> Path:
-    """All ridge solutions from centred (n, D) features, by the smaller of the two Gram matrices."""
-    n, dim = features.shape
-    if dim >= n:
-        return solve_gram(features @ features.T, targets, penalties)
-    offset = targets.mean(axis=0)
-    values, basis = np.linalg.eigh(features.T @ features)
-    values = np.maximum(values, 0.0)
-    absolute = np.asarray(penalties) * max(float(values.sum()) / n, FLOOR)
-    projected = basis.T @ (features.T @ (targets - offset))
-    rotated = features @ basis
-    inverse = 1.0 / (values[None, :] + absolute[:, None])
-    fitted = np.einsum("ij,pj,jc->pic", rotated, inverse, projected, optimize=True)
-    leverage = inverse @ (rotated**2).T
-    return Path(absolute, _loo(fitted + offset, leverage, targets), basis, values, projected, False, offset)
+    blocks: Sequence[Floats], targets: Array, penalties: Array = PENALTIES, weights: Floats | None = None
+) -> Solution:
+    """The best ridge on stages side by side, by the smaller of the two Gram matrices.
+
+    Where examples outnumber features, float64 copies are made of a few thousand rows at a time: memory-mapped features
+    stay on disk.
+
+    Args:
+        blocks: (n, D) features of each stage, of any float type; stages get equal total variance.
+        targets: (n, C).
+        penalties: (P,) times the mean eigenvalue of the Gram matrix.
+        weights: (n,) positive; only their ratios matter. None counts every example once.
+
+    Raises:
+        ValueError: the weights do not fit the examples.
+    """
+    widths = [block.shape[1] for block in blocks]
+    if sum(widths) < len(targets):
+        return solve_rows(side_by_side(blocks), targets, penalties, weights, widths)
+    scaler = standardise_stages(blocks, weights)
+    features = scaler(np.hstack(blocks))
+    dual = solve_gram(features @ features.T, targets, penalties, weights)
+    weight = features.T @ dual.weight / scaler.scale[:, None]
+    return replace(dual, weight=weight, bias=dual.bias - scaler.mean @ weight)
 
 
-def _loo(
-    fitted: NDArray[np.float64], leverage: NDArray[np.float64], targets: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Exact leave-one-out predictions; 1/n is the leverage of the intercept."""
-    left = np.maximum(1.0 - 1.0 / len(targets) - leverage, FLOOR)[:, :, None]
-    return targets - (targets - fitted) / left
+def solve_gram(gram: Array, targets: Array, penalties: Array = PENALTIES, weights: Floats | None = None) -> Solution:
+    """The best ridge from an (n, n) Gram or kernel matrix whose rows and columns have (weighted) mean 0."""
+    mass = normalised(weights, len(targets))
+    root, offset = np.sqrt(mass)[:, None], mass @ targets / len(targets)
+    wanted = root * (targets - offset)
+    values, basis = np.linalg.eigh(gram if weights is None else root * gram * root.T)
+    values[values < len(values) * np.finfo(float).eps * values[-1]] = 0.0  # the mean's direction, up to rounding
+    absolute = np.asarray(penalties) * max(float(values.mean()), FLOOR)
+    filters = values / (values + absolute[:, None])
+    projected = basis.T @ wanted
+    left, squares = sweep(basis, filters, projected, wanted, mass / len(mass))
+    errors = squares / targets.size
+    at = int(errors.argmin())
+    residuals = wanted - basis @ (filters[at][:, None] * projected)
+    dual = root * (basis @ (projected / (values + absolute[at])[:, None]))
+    return Solution(dual, offset, targets - residuals / root / left[:, at, None], absolute, errors)
