@@ -1,5 +1,7 @@
 """Rules -> rates, modes and optimiser groups."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import nn
@@ -166,6 +168,25 @@ def test_sgd_is_sgd_with_momentum() -> None:
     made = groups.optimiser(net, groups.resolve(CARD, net, ALL), Train(rules=ALL, optimiser="sgd"), lr=1.0)
     assert isinstance(made, torch.optim.SGD)
     assert made.defaults["momentum"] == 0.9
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_one_kernel_steps_all_tensors_as_one_by_one_would(kind: Literal["adamw", "sgd"]) -> None:
+    phase = Train(rules=ALL, optimiser=kind)
+    fused, plain = (net.to(memory_format=torch.channels_last) for net in (Net(), Net()))  # type: ignore[call-overload]
+    plain.load_state_dict(fused.state_dict())
+    pair = [groups.optimiser(net, groups.resolve(CARD, net, ALL), phase, lr=0.01) for net in (fused, plain)]
+    assert pair[0].defaults["fused"]
+    for group in pair[1].param_groups:
+        group["fused"] = False
+    for _ in range(3):
+        for one, other in zip(fused.parameters(), plain.parameters(), strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        for made in pair:
+            made.step()
+    for one, other in zip(fused.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
 
 
 def test_nothing_to_train_is_an_error() -> None:

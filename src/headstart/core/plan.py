@@ -64,6 +64,9 @@ class Train:
         norm: batch-norm layers of trained parts: "inference" keeps the source's statistics, "train" uses the batch's
             and moves the running ones.
         augment: apply the modality's augmentation to training batches.
+        views: how many fixed augmented views of each example there are beside the clean one; epoch e, from 0, shows
+            view e mod (views + 1), the clean one first. What a frozen front puts out is then computed once a view.
+            0 draws anew in each step.
         batch: examples in a step.
         warmup: share of the steps spent warming up.
         patience: with a validation part, stop after that many epochs without improvement.
@@ -79,6 +82,7 @@ class Train:
     decay: float = 0.01
     norm: Literal["inference", "train"] = "inference"
     augment: bool = True
+    views: int = Field(default=0, ge=0)
     batch: int = 32
     warmup: float = 0.2
     patience: int = 3

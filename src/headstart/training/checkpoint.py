@@ -135,4 +135,6 @@ def restore_optimiser(tensors: Mapping[str, Tensor], optimiser: torch.optim.Opti
             if value.shape == parameter.shape:
                 # In the parameter's memory format: another order of elements could round differently in the next step.
                 value = torch.empty_like(parameter).copy_(value)
+            elif optimiser.defaults.get("fused"):  # counts its steps where the parameters lie
+                value = value.to(parameter.device)
             optimiser.state[parameter][name] = value

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.core.errors import UserError
+from headstart.features import devices
 from headstart.sources.staged import KeptHead, StagedNet, pooled
-from headstart.training import devices
 
 # benchmarks/results/kept_head.json measures these; they were chosen on sources and draws that it leaves out.
 FEATURES = 5.0  # weight of what held features moved by; 3 forgets more, 10 learns less

@@ -7,13 +7,13 @@ would have ended.
 import copy
 import hashlib
 import json
+import operator
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,21 +26,16 @@ from headstart.core.plan import Train
 from headstart.core.predictions import Floats, Ints
 from headstart.core.progress import Step
 from headstart.data.dataset import Dataset
+from headstart.data.store import Store
+from headstart.features import devices
 from headstart.sources.card import Card
-from headstart.training import checkpoint, devices, groups, schedule, stopping
+from headstart.training import checkpoint, groups, prefix, schedule, stopping
+from headstart.training.ahead import ahead
 from headstart.training.hold import hold
+from headstart.training.views import CLEAN_EPOCH, Pixels, Views
 
-_T = TypeVar("_T")
 Held = Callable[[Any, Tensor], Tensor]  # the net, new pictures -> what holding on to old classes costs
 _PREDICT_BATCH = 64
-
-
-class Pixels(Protocol):
-    """Prepared input by content key."""
-
-    def batch(self, keys: Sequence[str]) -> Tensor:
-        """(b, H, W, 3) uint8."""
-        ...
 
 
 class DivergedError(UserError):
@@ -99,6 +94,7 @@ def train(
     validation: Dataset | None = None,
     workspace: Path | None = None,
     step: Step | None = None,
+    store: Store | None = None,
 ) -> Trained:
     """Train the net in place, as the phase says; it is left in eval mode, with the weights of the best epoch.
 
@@ -112,6 +108,9 @@ def train(
         validation: stops early on its loss; the best epoch is kept.
         workspace: folder for checkpoints. Unfinished work found there is resumed, bit for bit.
         step: told of every example that was trained on (epochs x n in all).
+        store: where the activations of a frozen front are kept, so that it runs once for each view of an example.
+            Without one, or where `prefix.find` finds no such front, every epoch runs the whole net: the same numbers,
+            up to the order of sums.
 
     Raises:
         UserError: the rules do not fit the net, the phase is not resolved, or the loss is not finite.
@@ -119,6 +118,8 @@ def train(
     """
     work = _Work(net, card, phase, view, pixels, seed, step)
     before = groups.digests(groups.fixed_tensors(net, work.rates, work.still))
+    if store is not None:
+        work.skip_front(card, store, before)
     keep = validation is None
     saves = None if workspace is None else checkpoint.Checkpoints(workspace, work.identity(validation), keep=keep)
     history, best = _resume(work, saves)
@@ -147,7 +148,7 @@ def predict(net: nn.Module, view: Dataset, pixels: Pixels, step: Step | None = N
     parts = [keys[at : at + _PREDICT_BATCH] for at in range(0, len(keys), _PREDICT_BATCH)]
     out: list[Floats] = []
     with torch.inference_mode():
-        for batch in _ahead(pixels.batch(part) for part in parts):
+        for batch in ahead(pixels.batch(part) for part in parts):
             out.append(net(batch.to(device)).double().cpu().numpy())
             if step is not None:
                 step.advance(len(batch))
@@ -168,7 +169,7 @@ def time_step(net: nn.Module, card: Card, phase: Train, size: int, batch: int) -
     with torch.random.fork_rng():
         for _ in range(3):
             start = time.perf_counter()
-            _descend(trial, optimiser, pixels, targets)
+            _descend(trial, optimiser, pixels, targets)[0].item()  # waits for the device
             seconds.append(time.perf_counter() - start)
     return min(seconds[1:]) / batch
 
@@ -183,7 +184,7 @@ class _Work:
             raise UserError("a resolved phase", "one without epochs or lr", "Fill them in with Plan.resolve.")
         if len(view) == 0 or int(np.min(view.targets)) < 0:
             raise UserError("labelled training examples", "none, or some without label", "Leave those out.")
-        self.net, self.phase, self.view, self.pixels, self.seed, self.step = net, phase, view, pixels, seed, step
+        self.net, self.phase, self.view, self.seed, self.step = net, phase, view, seed, step
         self.epochs, self.lr = phase.epochs, phase.lr
         self.device = devices.place(net)
         self.held = hold(net, phase.hold, seed) if phase.hold else None
@@ -191,6 +192,28 @@ class _Work:
         self.still = groups.still_modules(card, net, self.rates, phase.norm)
         groups.apply(net, self.rates, self.still)
         self.optimiser = groups.optimiser(net, self.rates, phase, phase.lr)
+        # What runs in a step, and what it is given: the net and pictures, unless the front can be skipped.
+        self.runs: nn.Module = net
+        self.views = Views(phase, pixels, view.modality, seed)
+        self.examples: Views | prefix.Activations = self.views
+
+    def skip_front(self, card: Card, store: Store, frozen: Mapping[str, str]) -> None:
+        """Let the frozen front run once for each view, where views come back and such a front is found.
+
+        Args:
+            card: of the net's source.
+            store: keeps activations.
+            frozen: digests of the tensors that the phase must not change.
+        """
+        count = self.views.count
+        if count is None or count >= self.epochs or self.held is not None:
+            return
+        shape = self.views.pixels.batch(self.view.keys[:1]).shape[1:]
+        found = prefix.find(self.net, card, self.rates, self.still, shape)
+        if found is not None and found.bytes * count * len(self.view) <= prefix.LIMIT:
+            name = prefix.identity(card, found, self.views, frozen)
+            self.runs = prefix.Suffix(self.net, found)
+            self.examples = prefix.Activations(self.net, found, self.views, store, name, self.phase.batch)
 
     @property
     def steps(self) -> int:
@@ -214,16 +237,14 @@ class _Work:
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """Prepared (pixels, targets, seed) of each step. Sizes differ by at most one: no tiny last batch."""
+        """(pixels or activations, targets, seed) of each step. Sizes differ by at most one: no tiny last batch."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.view))
         keys = list(self.view.keys)
         targets = np.asarray(self.view.targets, dtype=np.int64)
         for at, part in enumerate(np.array_split(order, self.steps)):
             chance = int(np.random.SeedSequence([self.seed, epoch, at]).generate_state(1)[0])
-            pixels = self.pixels.batch([keys[i] for i in part])
-            if self.phase.augment:
-                pixels = self.view.modality.augment(pixels, chance)
-            yield pixels, torch.from_numpy(targets[part]), chance
+            given = self.examples.shown([keys[i] for i in part], epoch, chance)
+            yield given, torch.from_numpy(targets[part]), chance
 
     def holding(self, chance: int) -> Held | None:
         """What holding on to old classes costs in a step with that seed; None where nothing is held."""
@@ -258,37 +279,52 @@ def _resume(work: _Work, saves: checkpoint.Checkpoints | None) -> tuple[list[Epo
 
 def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
     start = time.perf_counter()
+    work.examples.ready(work.view.keys, epoch)
     groups.apply(work.net, work.rates, work.still)
-    loss_sum, right, lr = 0.0, 0, work.lr
+    steps: list[tuple[Tensor, Tensor, int]] = []
+    lr = work.lr
     with torch.random.fork_rng():
-        for at, (pixels, targets, chance) in enumerate(_ahead(work.batches(epoch))):
+        for at, (given, targets, chance) in enumerate(ahead(work.batches(epoch))):
             lr = work.at_rate((epoch - 1) * work.steps + at)
             torch.manual_seed(chance)
             held = work.holding(chance)
-            loss, hits = _descend(work.net, work.optimiser, pixels.to(work.device), targets.to(work.device), held)
-            loss_sum, right = loss_sum + loss * len(targets), right + hits
+            done = _descend(work.runs, work.optimiser, given.to(work.device), targets.to(work.device), held)
+            steps.append((*done, len(targets)))
             if work.step is not None:
                 work.step.advance(len(targets))
-    n = len(work.view)
-    if not np.isfinite(loss_sum):
+    loss, accuracy = _means(steps)
+    if not np.isfinite(loss):
         raise DivergedError(epoch, work.lr)
-    measured = (None, None) if validation is None else _measure(predict(work.net, validation, work.pixels), validation)
+    measured = (None, None) if validation is None else _validate(work, validation)
     if work.step is not None:
-        work.step.note(f"epoch {epoch}/{work.epochs}, loss {loss_sum / n:.3f}")
-    return Epoch(epoch, lr, loss_sum / n, right / n, *measured, time.perf_counter() - start)
+        work.step.note(f"epoch {epoch}/{work.epochs}, loss {loss:.3f}")
+    return Epoch(epoch, lr, loss, accuracy, *measured, time.perf_counter() - start)
 
 
 def _descend(
-    net: nn.Module, optimiser: torch.optim.Optimizer, pixels: Tensor, targets: Tensor, held: Held | None = None
-) -> tuple[float, int]:
-    """One step; mean cross-entropy before it, and how many examples were right."""
+    net: nn.Module, optimiser: torch.optim.Optimizer, given: Tensor, targets: Tensor, held: Held | None = None
+) -> tuple[Tensor, Tensor]:
+    """One step; mean cross-entropy before it, and how many examples were right, both still on the device."""
     optimiser.zero_grad(set_to_none=True)
-    logits: Tensor = net(pixels)
+    logits: Tensor = net(given)
     loss = functional.cross_entropy(logits, targets)
-    whole = loss if held is None else loss + held(net, pixels)
+    whole = loss if held is None else loss + held(net, given)
     whole.backward()
     optimiser.step()
-    return loss.item(), int((logits.argmax(1) == targets).sum())
+    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
+
+
+def _means(steps: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]:
+    """Mean loss and accuracy of (loss, hits, examples) of steps; the one place where the device is waited for."""
+    losses = torch.stack([loss for loss, _, _ in steps]).tolist()
+    hits = torch.stack([right for _, right, _ in steps]).tolist()
+    sizes = [size for _, _, size in steps]
+    return sum(map(operator.mul, losses, sizes)) / sum(sizes), sum(hits) / sum(sizes)
+
+
+def _validate(work: _Work, validation: Dataset) -> tuple[float, float]:
+    work.examples.ready(validation.keys, CLEAN_EPOCH)
+    return _measure(predict(work.runs, validation, work.examples.clean), validation)
 
 
 def _measure(logits: Floats, view: Dataset) -> tuple[float, float]:
@@ -304,17 +340,3 @@ def _validation_losses(history: Sequence[Epoch]) -> list[float]:
 def _best_epoch(history: Sequence[Epoch]) -> int:
     losses = _validation_losses(history)
     return stopping.best(losses) + 1 if losses else len(history)
-
-
-def _ahead(items: Iterable[_T]) -> Iterator[_T]:
-    """The same items, each prepared in a thread while the one before it is used; at most one waits."""
-    end = object()
-    source = iter(items)
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, source, end)
-        while True:
-            item = coming.result()
-            if item is end:
-                return
-            coming = pool.submit(next, source, end)
-            yield item  # pyright: ignore[reportReturnType]

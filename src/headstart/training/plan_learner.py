@@ -231,6 +231,7 @@ class PlanLearner:
                 done = train(
                     net, origin.card, phase, view,
                     pixels=pixels, seed=seed, validation=validation, workspace=workspace, step=self.step or _quiet(),
+                    store=self.store,
                 )  # fmt: skip
                 history += done.history
                 if done.overfitted:
