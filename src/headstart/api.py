@@ -21,6 +21,8 @@ from headstart.core.record import Record, Verdict
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.evaluation.delivery import Asked as Deliver
+from headstart.features.engine import tried
+from headstart.features.probe import Trial
 from headstart.metrics.scores import metric as metric_named
 from headstart.modalities.image.read import read as read_images
 from headstart.report.page import write as write_report
@@ -118,6 +120,33 @@ def doctor(
     data = read_images(path, target=target, group=None, test=None, store=store, progress=told)
     examined = examine(load_source(name, access, told), data, store, told, seed)
     return examined, diagnosis(name, examined)
+
+
+def bench(
+    path: str | Path,
+    name: str,
+    *,
+    target: str | None = None,
+    access: Access = NOTHING_SPECIAL,
+    progress: Progress | None = None,
+) -> tuple[Trial, ...]:
+    """Every way of computing a source's features, timed on a few of the user's own examples and compared with float32.
+
+    Args:
+        path: labelled data.
+        name: of the source.
+        target: the label column of a table.
+        access: what is allowed.
+        progress: told what is tried.
+
+    Raises:
+        UserError: the source or the data cannot be had.
+    """
+    told, store = progress or Silent(), Store()
+    data = read_images(path, target=target, group=None, test=None, store=store, progress=told)
+    net = load_source(name, access, told)
+    with told.step(f"engine {name}"):
+        return tuple(tried(net, data, len(data), store, every=True))
 
 
 def fit(

@@ -25,6 +25,7 @@ from headstart.core.record import Record
 from headstart.data.dataset import Item
 from headstart.data.store import Store
 from headstart.evaluation import evidence as kept
+from headstart.features.backends import FLOAT32, Mode
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
 from headstart.metrics.calibration import scale
@@ -159,7 +160,15 @@ def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str,
     task = {"name": record.tasks[0].name, "kind": record.tasks[0].kind, "classes": list(record.tasks[0].classes)}
     temperature = record.calibration.temperature
     digest = sha256(folder / "model.safetensors")
-    facts = {"schema": 1, "modality": record.data.modality, "task": task, "temperature": temperature, "sha256": digest}
+    exact = study.work.modes.get(fitted.source, FLOAT32).exact
+    facts = {
+        "schema": 1,
+        "exact": exact,
+        "modality": record.data.modality,
+        "task": task,
+        "temperature": temperature,
+        "sha256": digest,
+    }
     work_file.replace_json(folder / "model.json", facts | dict(state.meta))
     (folder / "card.json").write_text("null" if card is None else card.model_dump_json(indent=2), encoding="utf-8")
 
@@ -208,12 +217,22 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Saved:
-    """A delivered model opened from its run."""
+    """A delivered model opened from its run.
+
+    Attributes:
+        fitted: the model.
+        task: its label space.
+        temperature: that calibrates its probabilities.
+        source: the frozen source of its features, if it has one.
+        mode: how they are computed: in the precision that the head was fitted on.
+        store: the cache.
+    """
 
     fitted: FittedAny
     task: Task
     temperature: float
     source: Any
+    mode: Mode
     store: Store
 
     @staticmethod
@@ -229,7 +248,7 @@ class Saved:
             state, card = _stored(run)
             about = state.meta["task"]
             task = Task(about["name"], about["kind"], tuple(about["classes"]))
-            temperature = float(state.meta["temperature"])
+            temperature, mode = float(state.meta["temperature"]), Mode(exact=state.meta.get("exact"))
             solved = None if state.meta["kind"] == "net" else FittedSolve.restore(state)
         except UserError:
             raise
@@ -237,16 +256,16 @@ class Saved:
             do = "Fit again, or copy the run again."
             raise UserError("the model of a finished run", f"{run} ({said(error)})", do) from None
         if solved is not None:
-            return Saved(solved, task, temperature, _tapped(solved.source, card), store)
+            return Saved(solved, task, temperature, _tapped(solved.source, card), mode, store)
         assert card is not None, "a net has one"
-        return Saved(FittedNet.restore(state, rebuild(card), store), task, temperature, None, store)
+        return Saved(FittedNet.restore(state, rebuild(card), store), task, temperature, None, mode, store)
 
     def predict(self, paths: Sequence[str | Path], progress: Progress) -> list[Prediction]:
         """One prediction a file, in order."""
         data = read_files(paths, self.task)
         features = FeatureTable({}, self.store)
         if self.source is not None:
-            features = extract([self.source], data, self.store, progress)
+            features = extract([self.source], data, self.store, progress, {self.source.name: self.mode})
         probabilities = scale(self.fitted.predict(data, features).probabilities, self.temperature)
         return [
             Prediction(

@@ -254,7 +254,7 @@ def test_cache_says_where_and_how_much_and_is_cleared(
     ("given", "expected", "do"),
     [
         (["fti", "photos"], "expected the name of a command, got 'fti'", "Did you mean fit?"),
-        (["zzz"], "expected the name of a command, got 'zzz'", "Known: advise, cache, fit,"),
+        (["zzz"], "expected the name of a command, got 'zzz'", "Known: advise, bench, cache,"),
         (["sources", "lst"], "expected the name of a command, got 'lst'", "Did you mean list?"),
         (["fit", "x", "--sorce", "y"], "expected an option of headstart fit, got --sorce", "Did you mean --source?"),
         (["fit", "x", "--xyzzy"], "expected an option of headstart fit, got --xyzzy", "See: headstart fit --help"),

@@ -101,6 +101,18 @@ def test_equal_content_is_computed_once(store: Store) -> None:
     np.testing.assert_array_equal(table.of("made:mean", "one", data)[-10:], np.zeros((10, 3)))
 
 
+def test_several_sources_share_one_decode(store: Store) -> None:
+    one, other = Mean(), Mean(name="made:other", identity="mean-2")
+    table = extract([one, other], numbers(40), store, Silent())
+    assert (store.counters["decoded"], store.counters["features_computed"]) == (40, 80)
+    np.testing.assert_array_equal(table.of("made:mean", "one", numbers(40)), table.of("made:other", "one", numbers(40)))
+
+
+def test_two_names_of_one_source_are_computed_once(store: Store) -> None:
+    extract([Mean(), Mean(name="made:other")], numbers(40), store, Silent())
+    assert store.counters["features_computed"] == 40
+
+
 def test_a_second_run_decodes_nothing(store: Store) -> None:
     data = numbers(40)
     first = extract([Mean()], data, store, Silent()).of("made:mean", "two", data)
@@ -201,11 +213,11 @@ def test_time_of_a_batch_is_per_example() -> None:
 
 def test_batches_come_in_order_and_only_a_few_ahead(store: Store) -> None:
     items = numbers(100).items
-    found = batches(items, 4, Numbered(), ImageInput(size=SIDE), store)
-    part, pixels = next(found)
+    found = batches(items, 4, Numbered(), [ImageInput(size=SIDE)], store)
+    part, (pixels,) = next(found)
     assert [item.key for item in part] == [f"key-{i}" for i in range(4)]
     assert store.counters["decoded"] <= 4 * (AHEAD + 1)
-    rest: Sequence[int] = [int(rows[0, 0, 0, 0]) for _, rows in found]
+    rest: Sequence[int] = [int(rows[0, 0, 0, 0]) for _, (rows,) in found]
     assert list(rest) == list(range(4, 100, 4))
     assert pixels.shape == (4, SIDE, SIDE, 3)
     assert store.counters["decoded"] == 100

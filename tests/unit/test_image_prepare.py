@@ -9,6 +9,7 @@ import timm.data
 from PIL import Image, ImageOps
 
 from headstart.data.dataset import Item
+from headstart.modalities.image import prepare
 from headstart.modalities.image.modality import IMAGE
 from headstart.modalities.image.prepare import open_rgb
 from headstart.modalities.image.thumbnail import thumbnail
@@ -134,3 +135,15 @@ def test_a_thumbnail_is_small(tmp_path: Path) -> None:
     with Image.open(io.BytesIO(thumbnail(Item("a", path, "k")))) as small:
         assert small.format == "JPEG"
         assert small.size == (128, 96)
+
+
+def test_a_picture_is_decoded_once_for_sources_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, decoded = tmp_path / "one.png", []
+    Image.new("RGB", (40, 40), (255, 0, 0)).save(path)
+    real = prepare.rgb
+    monkeypatch.setattr(prepare, "rgb", lambda image: decoded.append(image.size) or real(image))
+    for size in (16, 20, 24):
+        IMAGE.prepare(Item(path.name, path, "k"), ImageInput(size=size))
+    assert decoded == [(40, 40)]
+    Image.new("RGB", (41, 41), (0, 0, 255)).save(path)
+    assert IMAGE.prepare(Item(path.name, path, "k"), ImageInput(size=16))[0, 0].tolist() == [0, 0, 255]

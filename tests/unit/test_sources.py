@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from http.client import BadStatusLine
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from headstart.core.errors import HeadstartError, UserError
 from headstart.sources import network
 from headstart.sources.access import Access
 from headstart.sources.anatomy import stages
-from headstart.sources.card import ImageInput
+from headstart.sources.card import NOT_STATED, ImageInput
 from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES, PROVIDERS, known
 from headstart.sources.load import load, rebuild
 from headstart.sources.packages import kept
+from headstart.sources.providers import darknet, wheel
 from headstart.sources.providers import timm as hub
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet, pooled
@@ -189,6 +191,21 @@ def test_a_licence_must_permit(stated: str | None, shown: str, tmp_path: Path, m
     with pytest.raises(UserError, match=f"permits commercial use, got timm:test_resnet: {shown}"):
         load("timm:test_resnet")
     assert load("timm:test_resnet", Access(any_licence=True)).card.licence.name == stated
+
+
+@pytest.mark.parametrize("name", ["wheel:xception", "darknet:yolov3-tiny"])
+def test_a_packaged_net_is_not_fetched_where_its_licence_forbids(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetched(*_: object, **__: object) -> None:
+        raise AssertionError("it was fetched")
+
+    module, rows, key = {"wheel": (wheel, "WHEELS", "xception"), "darknet": (darknet, "DARKNETS", "yolov3-tiny")}[
+        name.partition(":")[0]
+    ]
+    row = replace(getattr(module, rows)[key], licence=NOT_STATED)
+    monkeypatch.setattr(module, rows, {key: row})
+    monkeypatch.setattr(module, "fetch", fetched)
+    with pytest.raises(UserError, match="permits commercial use"):
+        load(name)
 
 
 def test_a_cached_net_of_the_hub_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from headstart.data.inspect import class_warnings, near_duplicates
 from headstart.data.split import hold_out
 from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
+from headstart.features.engine import choose
 from headstart.features.extract import extract, time_batches
 from headstart.features.table import FeatureTable
 from headstart.sources.card import Card
@@ -69,12 +70,13 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
             check_readable(one.card, data)
         check_stage(asked.stage, sources)
         work = work or plan_sources(asked, sources, len(data))
-        work_file.write(question.folder, work)
         sources = {name: sources[name] for name in work.sources}
+        work = with_modes(work, sources, data, store, progress)
+        work_file.write(question.folder, work)
         untrained = {name: load(name) for name in (RANDOM_FEATURES, SCRATCH)}
         raw = data.modality.baseline
         tapped = [raw, untrained[RANDOM_FEATURES], *sources.values()]
-        features = extract(tapped, data, store, progress)
+        features = extract(tapped, data, store, progress, work.modes)
     with clock.stage("select"):
         first = next(iter(sources))
         data = grouped(data, features, raw.name, first)
@@ -107,6 +109,12 @@ def plan_sources(asked: Asked, sources: Mapping[str, Source], n: int) -> Work:
     forward = {name: time_batches(source) for name, source in sources.items()}
     kept, out = affordable_sources(tuple(sources), n, forward, asked.minutes * 60)
     return Work(asked=asked, sources=kept, left_out=out, forward=forward, step={}, solve=time_solve())
+
+
+def with_modes(work: Work, sources: Mapping[str, Source], data: Dataset, store: Store, progress: Progress) -> Work:
+    """The work with the way of computing each source's features, decided once."""
+    chosen = {name: choose(one, data, store, progress) for name, one in sources.items() if name not in work.modes}
+    return work.model_copy(update={"modes": {**work.modes, **chosen}})
 
 
 def time_solve() -> float:

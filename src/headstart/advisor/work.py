@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headstart.core.errors import UserError
 from headstart.core.protocols import Machine
+from headstart.features.backends import Mode
 
 NAME = "work.json"
 
@@ -64,8 +65,7 @@ class Work(_Part):
     climbs: tuple[Climb, ...] | None = Field(default=None, description="null until tier 0 is done")
     not_climbed: tuple[LeftOut, ...] = ()
     pruned: dict[str, str] = Field(default_factory=dict)
-    precision: Literal["float32"] = "float32"
-    backend: Literal["eager"] = "eager"
+    modes: dict[str, Mode] = Field(default_factory=dict, description="precision and backend of each source's features")
 
     @property
     def machine(self) -> Machine:

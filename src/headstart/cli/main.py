@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from headstart.cli import advise, cache, fit, predict, report, sources, verify
+from headstart.cli import advise, bench, cache, fit, predict, report, sources, verify
 from headstart.cli.output import complain
 from headstart.core.errors import HeadstartError, unknown_name
 
@@ -58,6 +58,7 @@ app.command("advise")(advise.advise)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)
 app.command("verify")(verify.verify)
+app.command("bench")(bench.bench)
 _sources = _app("What can be transferred from.")
 _sources.command("list")(sources.list_)
 _sources.command("show")(sources.show)

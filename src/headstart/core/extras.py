@@ -1,6 +1,7 @@
 """Optional packages, imported through one door that says what to install."""
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from headstart.core.errors import UserError
@@ -20,3 +21,8 @@ def require(package: str, extra: str) -> ModuleType:
         raise UserError(
             f"the package {package}", "an installation without it", f"Install it: pip install 'headstart[{extra}]'"
         ) from None
+
+
+def installed(package: str) -> bool:
+    """Whether an optional package is there, without importing it."""
+    return importlib.util.find_spec(package) is not None

@@ -28,7 +28,7 @@ ENVIRONMENT = "HEADSTART_CACHE"
 LIMIT_ENVIRONMENT = "HEADSTART_CACHE_GB"
 LIMIT_GB = 20.0
 TABLES = ("features", "pixels")
-REGAINABLE = (*TABLES, "notes", "weights")
+REGAINABLE = (*TABLES, "notes", "weights", "converted")
 
 
 def cache_root() -> Path:

@@ -18,26 +18,36 @@ AHEAD = 3  # batches decoded before they are asked for: overlap with bounded mem
 def decode(items: Sequence[Item], modality: Modality, card_input: Any, store: Store) -> NDArray[np.uint8]:
     """(k, ...) prepared examples."""
     store.counters["decoded"] += len(items)
-    return _prepared(items, modality, card_input)
-
-
-def _prepared(items: Sequence[Item], modality: Modality, card_input: Any) -> NDArray[np.uint8]:
-    return np.stack([modality.prepare(item, card_input) for item in items])
+    return _prepared(items, modality, [card_input])[0]
 
 
 def batches(
-    items: Sequence[Item], size: int, modality: Modality, card_input: Any, store: Store
-) -> Iterator[tuple[Sequence[Item], NDArray[np.uint8]]]:
-    """Batches of items with their prepared examples, in order, decoded ahead in threads (codecs release the GIL)."""
+    items: Sequence[Item], size: int, modality: Modality, inputs: Sequence[Any], store: Store
+) -> Iterator[tuple[Sequence[Item], list[NDArray[np.uint8]]]]:
+    """Batches of items with their examples as each input wants them, decoded ahead in threads (codecs release the GIL).
+
+    Args:
+        items: in the order of the batches.
+        size: of a batch.
+        modality: prepares them.
+        inputs: of the sources that all look at these items; a file is opened once for all of them.
+        store: counts what is decoded.
+    """
     parts = [items[i : i + size] for i in range(0, len(items), size)]
-    waiting: deque[tuple[Sequence[Item], Future[NDArray[np.uint8]]]] = deque()
+    waiting: deque[tuple[Sequence[Item], Future[list[NDArray[np.uint8]]]]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         for part in parts:
             store.counters["decoded"] += len(part)  # here, not in the threads: a Counter is not safe there
-            waiting.append((part, pool.submit(_prepared, part, modality, card_input)))
+            waiting.append((part, pool.submit(_prepared, part, modality, inputs)))
             if len(waiting) > AHEAD:
                 done, future = waiting.popleft()
                 yield done, future.result()
         while waiting:
             done, future = waiting.popleft()
             yield done, future.result()
+
+
+def _prepared(items: Sequence[Item], modality: Modality, inputs: Sequence[Any]) -> list[NDArray[np.uint8]]:
+    """One array an input; an item is prepared for all of them in a row, so that a modality need open it only once."""
+    rows = [[modality.prepare(item, one) for one in inputs] for item in items]
+    return [np.stack(column) for column in zip(*rows, strict=True)]

@@ -1,23 +1,30 @@
 """One pass over the data taps all stages of a source; what the cache has is never computed again."""
 
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.errors import HeadstartError
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset
-from headstart.data.store import Store
+from headstart.data.store import Store, Table
 from headstart.features.allocator import keep_blocks
+from headstart.features.backends import FLOAT32, Mode, Tap, tap
 from headstart.features.decode import batches
 from headstart.features.table import FeatureTable, Layout
 from headstart.sources.card import ImageInput
+from headstart.sources.source import Source
 
 BATCH = 32
 SHARD = 512  # rows written at once: what a kill can lose
+OUT_OF_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory")
 
 
 class Tappable(Protocol):
@@ -43,43 +50,126 @@ class Tappable(Protocol):
         ...
 
 
-def extract(tapped: Iterable[Tappable], data: Dataset, store: Store, progress: Progress) -> FeatureTable:
+def extract(
+    tapped: Iterable[Tappable],
+    data: Dataset,
+    store: Store,
+    progress: Progress,
+    modes: Mapping[str, Mode] = MappingProxyType({}),
+) -> FeatureTable:
     """Features of every example from every source, all stages, through the cache.
+
+    Args:
+        tapped: the sources, and whatever else gives features.
+        data: the examples.
+        store: the cache.
+        progress: told how far it is.
+        modes: by source, how its features are computed; eager float32 where nothing is said.
 
     Returns:
         A lookup by source, stage and example.
     """
-    layouts = {one.name: _extract_one(one, data, store, progress) for one in tapped}
+    jobs = [Job.of(one, modes.get(one.name, FLOAT32), data, store) for one in tapped]
+    for keys, together in shared(jobs, data, store).items():
+        _fill(together, keys, data, store, progress)
     store.trim()
-    return FeatureTable(layouts, store)
+    return FeatureTable({job.source.name: Layout(job.kept, job.columns) for job in jobs}, store)
 
 
-def _extract_one(source: Tappable, data: Dataset, store: Store, progress: Progress) -> Layout:
+def table(source: Tappable, mode: Mode, data: Dataset, store: Store) -> Table:
+    """Where the features of a source are kept that were computed in a mode."""
     modality = data.modality
-    key = (source.identity, modality.name, modality.version, source.input.model_dump_json(), "float32")
-    table = store.table("features", *key)
-    stages = _layout(source)
+    key = (source.identity, modality.name, modality.version, source.input.model_dump_json(), str(mode))
+    return store.table("features", *key)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The features of one source that are wanted.
+
+    Attributes:
+        source: that gives them.
+        mode: how they are computed.
+        kept: the table that they go into.
+        columns: stage -> its columns there.
+    """
+
+    source: Tappable
+    mode: Mode
+    kept: Table
+    columns: Mapping[str, slice]
+
+    @staticmethod
+    def of(source: Tappable, mode: Mode, data: Dataset, store: Store) -> "Job":
+        """For the examples of a data set."""
+        return Job(source, mode, table(source, mode, data, store), _layout(source))
+
+    def tap(self, store: Store) -> Tap:
+        """What computes them."""
+        one = self.source
+        return frugal(tap(one, self.mode, store.root) if isinstance(one, Source) else one.tapper())
+
+
+def shared(jobs: Iterable[Job], data: Dataset, store: Store) -> dict[tuple[str, ...], list[Job]]:
+    """Jobs that miss the same examples, which are then decoded once for all of them; jobs without work are left out."""
+    found: dict[tuple[str, ...], list[Job]] = {}
+    unique = dict.fromkeys(data.keys)
+    for job in {job.kept.folder: job for job in jobs}.values():  # two names of one source have one table
+        missing = tuple(job.kept.missing(unique))
+        store.counters["features_read"] += len(unique) - len(missing)
+        if missing:
+            found.setdefault(missing, []).append(job)
+    return found
+
+
+def _fill(jobs: Sequence[Job], keys: Sequence[str], data: Dataset, store: Store, progress: Progress) -> None:
+    """Compute what is missing and append it to the tables, a shard at a time."""
     by_key = {item.key: item for item in data.items}
-    todo = [by_key[k] for k in table.missing(by_key)]
-    store.counters["features_read"] += len(by_key) - len(todo)
-    if todo:
-        with progress.step(f"features {source.name}", len(todo)) as step:
-            keep_blocks()
-            tap = source.tapper()
-            keys: list[str] = []
-            rows: list[np.ndarray] = []
-            for part, pixels in batches(todo, BATCH, modality, source.input, store):
-                found = tap(torch.from_numpy(pixels))
-                rows.append(np.hstack([found[name].float().numpy() for name in stages]))
-                keys += [item.key for item in part]
-                if len(keys) >= SHARD:
-                    table.append(keys, np.vstack(rows))
-                    keys, rows = [], []
-                step.advance(len(part))
-            if keys:
-                table.append(keys, np.vstack(rows))
-        store.counters["features_computed"] += len(todo)
-    return Layout(table, stages)
+    todo = [by_key[key] for key in keys]
+    inputs = list(dict.fromkeys(job.source.input for job in jobs))
+    with progress.step(f"features {', '.join(job.source.name for job in jobs)}", len(todo)) as step:
+        keep_blocks()
+        taps = [job.tap(store) for job in jobs]
+        rows: list[list[np.ndarray]] = [[] for _ in jobs]
+        done: list[str] = []
+        for part, prepared in batches(todo, BATCH, data.modality, inputs, store):
+            for job, run, own in zip(jobs, taps, rows, strict=True):
+                found = run(torch.from_numpy(prepared[inputs.index(job.source.input)]))
+                own.append(np.hstack([found[name].float().numpy() for name in job.columns]))
+            done += [item.key for item in part]
+            if len(done) >= SHARD or done[-1] == keys[-1]:
+                for job, own in zip(jobs, rows, strict=True):
+                    job.kept.append(done, np.vstack(own))
+                    own.clear()
+                done.clear()
+            step.advance(len(part))
+    store.counters["features_computed"] += len(todo) * len(jobs)
+
+
+def frugal(run: Tap) -> Tap:
+    """The same, which halves its batches for good when the memory is not enough for them.
+
+    Raises:
+        HeadstartError: not even one example fits.
+    """
+    limit = BATCH
+
+    def halving(pixels: Tensor) -> dict[str, Tensor]:
+        nonlocal limit
+        found: list[dict[str, Tensor]] = []
+        while (done := sum(len(next(iter(one.values()))) for one in found)) < len(pixels):
+            part = pixels[done : done + limit]
+            try:
+                found.append(run(part))
+            except RuntimeError as error:  # torch's own class for it exists for accelerators only
+                if not OUT_OF_MEMORY.search(str(error)):
+                    raise
+                if len(part) == 1:
+                    raise HeadstartError("the memory is not enough for one example; choose a smaller source") from None
+                limit = len(part) // 2
+        return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+
+    return halving
 
 
 def _layout(source: Tappable) -> dict[str, slice]:
@@ -94,10 +184,10 @@ def time_batches(source: Tappable, count: int = 2, batch: int = BATCH) -> float:
     """Seconds to extract the features of one prepared example: the mean of `count` timed batches after a warm-up."""
     keep_blocks()
     side = source.input.size
-    tap = source.tapper()
+    run = source.tapper()
     pixels = torch.randint(0, 256, (batch, side, side, max(source.input.channels, 3)), dtype=torch.uint8)
-    tap(pixels)
+    run(pixels)
     started = time.perf_counter()
     for _ in range(count):
-        tap(pixels)
+        run(pixels)
     return (time.perf_counter() - started) / (count * batch)

@@ -39,7 +39,7 @@ class Pixels:
         if not todo:
             return
         with progress.step("preparing pixels", len(todo)) as step:
-            for part, rows in batches(todo, BATCH, self._modality, self._input, self._store):
+            for part, (rows,) in batches(todo, BATCH, self._modality, [self._input], self._store):
                 self._table.append([item.key for item in part], rows)
                 step.advance(len(part))
 

@@ -147,7 +147,7 @@ def _right(
     with progress.step(f"{len(inputs)} ways to prepare pictures", len(data) * len(inputs)) as step:
         for size, taken in sizes.items():
             names = [name for name, one in inputs.items() if one.size == size]
-            for part, pixels in batches(data.items, 32, data.modality, taken, store):
+            for part, (pixels,) in batches(data.items, 32, data.modality, [taken], store):
                 for name in names:
                     rows[name].append(taps[name](torch.from_numpy(pixels))[last].float().numpy())
                 step.advance(len(part) * len(names))

@@ -11,6 +11,7 @@ from headstart.sources.card import Card
 from headstart.sources.catalog import PROVIDERS, known
 from headstart.sources.source import Source
 from headstart.sources.surgery import FRESH, empty
+from headstart.sources.trusted import check_licence
 
 OPERATIONS: Mapping[str, Callable[[Source, str], Source]] = {
     "cut": lambda source, stage: source.cut_at(stage),
@@ -39,10 +40,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None 
         raise unknown_name("source", name, [one.name for one in known()])
     with (progress or Silent()).step(f"source {name}"):
         source: Source = PROVIDERS.load(provider)(rest, access)
-    licence = source.card.licence
-    if not (access.any_licence or licence.commercial):
-        stated = licence.name or "no stated licence"
-        raise UserError("a source whose licence permits commercial use", f"{name}: {stated}", "Opt in: --licence any")
+    check_licence(name, source.card.licence, access)
     for mark in marks:
         operation, _, value = mark.partition(":")
         source = OPERATIONS[operation](source, value)

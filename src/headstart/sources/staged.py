@@ -12,10 +12,14 @@ LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as pictures are turned grey ever
 
 
 def pooled(output: Tensor, layout: Layout = "NCHW") -> Tensor:
-    """Global average over positions: (n, D, h, w) maps or (n, t, D) tokens -> (n, D); (n, D) stays."""
+    """Global average over positions: (n, D, h, w) maps or (n, t, D) tokens -> (n, D); (n, D) stays.
+
+    The sum is float32 at least: in bfloat16 it would lose what the average is for.
+    """
+    wide = torch.promote_types(output.dtype, torch.float32)
     if output.ndim == 4:
-        return output.mean(dim=(2, 3) if layout == "NCHW" else (1, 2))
-    return output.mean(dim=1) if output.ndim == 3 else output
+        return output.mean(dim=(2, 3) if layout == "NCHW" else (1, 2), dtype=wide)
+    return output.mean(dim=1, dtype=wide) if output.ndim == 3 else output
 
 
 class KeptHead(nn.Module):

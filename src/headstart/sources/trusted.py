@@ -1,9 +1,27 @@
-"""Which files of weights are taken: those whose hash somebody has stated, and those whose origin the user trusts."""
+"""Which weights are taken: by their licence, and by a stated hash or the user's trust in their origin."""
 
 from pathlib import Path
 
 from headstart.core.errors import UserError
 from headstart.sources import added
+from headstart.sources.access import Access
+from headstart.sources.card import Licence
+
+
+def check_licence(name: str, licence: Licence, access: Access) -> None:
+    """Refuse weights whose licence is not stated or forbids commercial use, unless the user opted in.
+
+    Args:
+        name: of the source.
+        licence: of its weights.
+        access: what the user allows.
+
+    Raises:
+        UserError: the licence does not permit it.
+    """
+    if not (access.any_licence or licence.commercial):
+        stated = licence.name or "no stated licence"
+        raise UserError("a source whose licence permits commercial use", f"{name}: {stated}", "Opt in: --licence any")
 
 
 def check(path: Path, sha256: str, *, trust: bool, stated: str | None = None) -> None:

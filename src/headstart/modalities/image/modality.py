@@ -9,7 +9,7 @@ from torch import Tensor
 from headstart.data.dataset import Item
 from headstart.modalities.image import augment as augmentation
 from headstart.modalities.image.baselines import RAW, RawPixels
-from headstart.modalities.image.prepare import open_rgb, square
+from headstart.modalities.image.prepare import shared_rgb, square
 from headstart.sources.card import ImageInput
 
 
@@ -24,7 +24,7 @@ class ImageModality:
     def prepare(self, item: Item, card_input: ImageInput) -> NDArray[np.uint8]:
         """(size, size, 3) uint8 RGB."""
         at_least = int(card_input.size / card_input.crop) + 1
-        return square(open_rgb(item.path, at_least), card_input)
+        return square(shared_rgb(item.path, at_least), card_input)
 
     def augment(self, batch: Tensor, seed: int) -> Tensor:
         """A changed copy of a prepared batch."""

@@ -1,5 +1,6 @@
 """A picture file -> the uint8 RGB square that a source's card asks for. Stateless: nothing here is fitted."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from headstart.sources.card import ImageInput
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}  # modes with more than eight bits a sample
 STRIP = 16  # the middle of a picture longer than this many times its width is all that the centre crop can see
+JPEG_SHRINKS = (1, 2, 4, 8)  # what its decoder can do
+KEPT = 4  # decoded pictures: one for each thread that decodes, and one to spare
 SHRINK_SAFE = 2  # a JPEG may be decoded at a fraction of its size while it stays this many times larger than needed
 
 
@@ -22,11 +25,36 @@ def open_rgb(path: Path, at_least: int | None = None) -> Image.Image:
         at_least: the picture's shorter side is wanted at this many pixels or more; lets JPEGs decode at a fraction.
     """
     with Image.open(path) as file:
-        if at_least is not None and min(file.size) >= 2 * SHRINK_SAFE * at_least:
-            side = SHRINK_SAFE * at_least
-            file.draft("RGB", (side, side))
-        upright = ImageOps.exif_transpose(file) or file
-        return rgb(upright)
+        return _read(file, _shrink(file, at_least))
+
+
+def shared_rgb(path: Path, at_least: int) -> Image.Image:
+    """The same, for several sources that look at one picture in a row: it is decoded once. Not to be changed."""
+    with Image.open(path) as file:
+        shrink = _shrink(file, at_least)
+    facts = path.stat()
+    return _shared(path, facts.st_mtime_ns, facts.st_size, shrink)
+
+
+@lru_cache(maxsize=KEPT)
+def _shared(path: Path, _changed: int, _bytes: int, shrink: int) -> Image.Image:
+    with Image.open(path) as file:
+        return _read(file, shrink)
+
+
+def _shrink(file: Image.Image, at_least: int | None) -> int:
+    """The fraction (1 / 1, 2, 4, 8) at which a JPEG may be decoded; 1 for every other file."""
+    if at_least is None or file.format != "JPEG":
+        return 1
+    most = min(file.size) // (SHRINK_SAFE * at_least)
+    return max(one for one in JPEG_SHRINKS if one <= max(most, 1))
+
+
+def _read(file: Image.Image, shrink: int) -> Image.Image:
+    if shrink > 1:
+        file.draft("RGB", (file.width // shrink, file.height // shrink))
+    upright = ImageOps.exif_transpose(file) or file
+    return rgb(upright)
 
 
 def rgb(image: Image.Image) -> Image.Image:

