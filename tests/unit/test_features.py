@@ -20,8 +20,9 @@ from headstart.data.store import Store
 from headstart.features import extract as extraction
 from headstart.features import pixels as prepared
 from headstart.features.allocator import keep_blocks
+from headstart.features.backends import Mode
 from headstart.features.decode import AHEAD, batches
-from headstart.features.extract import extract, time_batches
+from headstart.features.extract import Job, extract, table, time_batches
 from headstart.features.pixels import Pixels
 from headstart.sources.card import ImageInput
 from headstart.sources.load import load
@@ -55,12 +56,15 @@ class Mean:
     passes: list[int] = field(default_factory=list)
     breaks_after: int | None = None
 
+    @property
+    def widths(self) -> dict[str, int]:
+        return {"one": 3, "two": 4}
+
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
         def tap(pixels: Tensor) -> dict[str, Tensor]:
             if self.breaks_after is not None and sum(self.passes) >= self.breaks_after:
                 raise KeyboardInterrupt
-            if len(pixels) > 1:  # one alone is the question how wide the stages are
-                self.passes.append(len(pixels))
+            self.passes.append(len(pixels))
             mean = pixels.float().mean(dim=(1, 2))
             return {"one": mean, "two": torch.hstack([2 * mean, mean[:, :1]])}
 
@@ -195,11 +199,32 @@ def test_progress_is_shown_for_what_is_computed_only(store: Store) -> None:
 def test_several_sources_share_a_table_object_and_one_net_is_a_real_one(store: Store) -> None:
     net = load("random:test_resnet@64")
     data = numbers(5)
-    table = extract([Mean(), net], data, store, Silent())
+    found = extract([Mean(), net], data, store, Silent(), {net.name: Mode(disk="float32")})
     wanted = net.tapper()(torch.from_numpy(np.stack([Numbered().prepare(i, net.input) for i in data.items])))
     for stage in net.card.stage_names():
-        np.testing.assert_allclose(table.of(net.name, stage, data), wanted[stage].numpy(), atol=1e-5)
-    np.testing.assert_array_equal(table.of("made:mean", "one", data)[:, 0], np.arange(5))
+        np.testing.assert_allclose(found.of(net.name, stage, data), wanted[stage].numpy(), atol=1e-5)
+    np.testing.assert_array_equal(found.of("made:mean", "one", data)[:, 0], np.arange(5))
+
+
+def test_float16_on_disk_halves_it_and_loses_no_more_than_its_rounding(store: Store) -> None:
+    net, data = load("random:test_resnet@64"), numbers(5)
+    whole = extract([net], data, store, Silent(), {net.name: Mode(disk="float32")})
+    half = extract([net], data, store, Silent())
+    assert {t.get(data.keys).dtype for t in (table(net, Mode(), data, store),)} == {np.dtype(np.float16)}
+    for stage in net.widths:
+        exact, rounded = whole.of(net.name, stage, data), half.of(net.name, stage, data)
+        assert rounded.dtype == np.float32
+        np.testing.assert_allclose(rounded, exact, atol=2**-11 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e6], ids=["too small", "too large"])
+def test_values_that_do_not_fit_float16_stay_as_they_are(store: Store, factor: float) -> None:
+    job = Job.of(Mean(), Mode(), numbers(3), store)
+    rows = np.float32(factor) * np.arange(21, dtype=np.float32).reshape(3, 7)
+    assert job.packed(rows) is rows
+    job.kept.append(["key-0"], job.packed(np.ones((1, 7), dtype=np.float32)))
+    job.kept.append(["key-1", "key-2"], rows[:2])
+    np.testing.assert_array_equal(job.kept.get(["key-1", "key-0"]), np.stack([rows[0], np.ones(7)]))
 
 
 def test_time_of_a_batch_is_per_example() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import cast
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from headstart.core.errors import UserError
 from headstart.sources import surgery
-from headstart.sources.card import Card, Stage
+from headstart.sources.card import Card, Pooling, Stage
 from headstart.sources.load import load, rebuild
 from headstart.sources.source import Source
 from headstart.sources.staged import KeptHead
@@ -127,6 +128,8 @@ IMPOSSIBLE: dict[str, tuple[Callable[[Source], object], str]] = {
     "cut at no stage": (lambda s: s.cut_at("layr2"), "the name of a stage, got 'layr2'"),
     "fresh from no stage": (lambda s: s.reinitialised("7"), "the name of a stage, got '7'"),
     "no channel": (lambda s: s.widen_input(0), "at least one input channel, got 0"),
+    "no such pooling": (lambda s: s.pooled(cast(Pooling, "mac")), "the name of a pooling, got 'mac'"),
+    "no class token": (lambda s: s.pooled("cls"), "a net of timm with a class token, got random:test_resnet@32"),
     "no size": (lambda s: s.at_size(-32), "an input size that random:test_resnet@32 takes, got -32"),
 }
 
@@ -392,6 +395,8 @@ CHAINS: dict[str, Callable[[Source], Source]] = {
     "fresh": lambda s: s.reinitialised("-2", seed=4),
     "cut, fresh, 4 channels": lambda s: s.cut_at("2").reinitialised("1", seed=1).widen_input(4, "tile"),
     "4 channels, cut, larger, fresh": lambda s: s.widen_input(4).cut_at("2").at_size(96).reinitialised(),
+    "gem": lambda s: s.pooled("gem"),
+    "max, fresh, larger, cut": lambda s: s.pooled("max").reinitialised("-1").at_size(96).cut_at("-2"),
     "larger, grey, mlp": lambda s: s.at_size(96).widen_input(1).with_head(4, widths=(8,)),
 }
 

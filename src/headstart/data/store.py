@@ -87,11 +87,11 @@ class Table:
         if not keys:
             raise KeyError("no keys")
         places = [self._at[key] for key in keys]
-        first = self._shard(places[0][0])
-        out = np.empty((len(places), *first.shape[1:]), dtype=first.dtype)
         by_shard: dict[str, list[int]] = {}
         for position, (shard, _) in enumerate(places):
             by_shard.setdefault(shard, []).append(position)
+        shards = [self._shard(shard) for shard in by_shard]
+        out = np.empty((len(places), *shards[0].shape[1:]), dtype=np.result_type(*shards))
         for shard, positions in by_shard.items():
             out[positions] = self._shard(shard)[[places[p][1] for p in positions]]
         return out

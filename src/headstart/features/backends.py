@@ -33,10 +33,12 @@ class Mode(BaseModel, frozen=True, extra="forbid"):
         exact: stages, counted from the input, that are computed in float32 while all behind them is bfloat16; None
             is float32 throughout. Early stages carry most of the error of low precision: their maps are large and
             little of what they hold reaches the output.
+        disk: how the cache keeps them; float16 halves it, and values that do not fit in it stay float32.
     """
 
     backend: Backend = "eager"
     exact: int | None = None
+    disk: Literal["float16", "float32"] = "float16"
 
     @property
     def precision(self) -> str:

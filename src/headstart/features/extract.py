@@ -24,6 +24,7 @@ from headstart.sources.source import Source
 
 BATCH = 32
 SHARD = 512  # rows written at once: what a kill can lose
+LOST = 2**-10  # of a stage's largest value: what float16 may lose of any, twice its rounding
 OUT_OF_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory")
 
 
@@ -43,6 +44,11 @@ class Tappable(Protocol):
     @property
     def input(self) -> ImageInput:
         """How examples are prepared."""
+        ...
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Features of each stage, input to output."""
         ...
 
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
@@ -79,7 +85,7 @@ def extract(
 def table(source: Tappable, mode: Mode, data: Dataset, store: Store) -> Table:
     """Where the features of a source are kept that were computed in a mode."""
     modality = data.modality
-    key = (source.identity, modality.name, modality.version, source.input.model_dump_json(), str(mode))
+    key = (source.identity, modality.name, modality.version, source.input.model_dump_json(), str(mode), mode.disk)
     return store.table("features", *key)
 
 
@@ -102,12 +108,22 @@ class Job:
     @staticmethod
     def of(source: Tappable, mode: Mode, data: Dataset, store: Store) -> "Job":
         """For the examples of a data set."""
-        return Job(source, mode, table(source, mode, data, store), _layout(source))
+        return Job(source, mode, table(source, mode, data, store), _columns(source.widths))
 
     def tap(self, store: Store) -> Tap:
         """What computes them."""
         one = self.source
         return frugal(tap(one, self.mode, store.root) if isinstance(one, Source) else one.tapper())
+
+    def packed(self, rows: np.ndarray) -> np.ndarray:
+        """(k, D) rows as they go to disk: float16 if the mode says so and every stage keeps its values in it."""
+        if self.mode.disk == "float32":
+            return rows
+        with np.errstate(over="ignore"):
+            small = rows.astype(np.float16)
+        lost = np.abs(small.astype(np.float32) - rows)
+        kept = (lost[:, at].max() <= LOST * np.abs(rows[:, at]).max() for at in self.columns.values())
+        return small if all(kept) else rows
 
 
 def shared(jobs: Iterable[Job], data: Dataset, store: Store) -> dict[tuple[str, ...], list[Job]]:
@@ -139,7 +155,7 @@ def _fill(jobs: Sequence[Job], keys: Sequence[str], data: Dataset, store: Store,
             done += [item.key for item in part]
             if len(done) >= SHARD or done[-1] == keys[-1]:
                 for job, own in zip(jobs, rows, strict=True):
-                    job.kept.append(done, np.vstack(own))
+                    job.kept.append(done, job.packed(np.vstack(own)))
                     own.clear()
                 done.clear()
             step.advance(len(part))
@@ -172,12 +188,10 @@ def frugal(run: Tap) -> Tap:
     return halving
 
 
-def _layout(source: Tappable) -> dict[str, slice]:
-    """Which columns of a row belong to which stage; from one forward pass of a grey example."""
-    side = source.input.size
-    found = source.tapper()(torch.full((1, side, side, 3), 128, dtype=torch.uint8))
-    ends = np.cumsum([tensor.shape[1] for tensor in found.values()]).tolist()
-    return {name: slice(start, end) for name, start, end in zip(found, [0, *ends[:-1]], ends, strict=True)}
+def _columns(widths: Mapping[str, int]) -> dict[str, slice]:
+    """Which columns of a row belong to which stage."""
+    ends = np.cumsum(list(widths.values())).tolist()
+    return {name: slice(start, end) for name, start, end in zip(widths, [0, *ends[:-1]], ends, strict=True)}
 
 
 def time_batches(source: Tappable, count: int = 2, batch: int = BATCH) -> float:

@@ -47,7 +47,7 @@ class FeatureTable:
         rows = self._rows.setdefault(source, {})
         new = [key for key in dict.fromkeys(view.keys) if key not in rows]
         if new:
-            fresh = self._layouts[source].table.get(new)
+            fresh = self._layouts[source].table.get(new).astype(np.float32, copy=False)
             old = self._values.get(source)
             self._values[source] = fresh if old is None else np.vstack([old, fresh])
             rows.update({key: len(rows) + i for i, key in enumerate(new)})

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from headstart.core.errors import UserError
 from headstart.sources.card import ImageInput, Layout, Stage
 from headstart.sources.formats.checks import said
-from headstart.sources.staged import pooled
+from headstart.sources.pooling import pooled
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm, nn.GroupNorm)
 

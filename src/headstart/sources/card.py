@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Availability = Literal["cached", "packaged", "hub", "local", "made"]
 Layout = Literal["NCHW", "NHWC"]
+Pooling = Literal["avg", "max", "gem", "cls"]
 
 
 class _Part(BaseModel):
@@ -125,6 +126,7 @@ class Card(_Part):
         new_head: the head that its copies come with.
         head_classes: the class names that the source's own head predicts, in order; empty when there are none.
         norms: names of the normalisation modules.
+        pooling: how maps and tokens become features; None is the average, and at the end the net's own way.
         changes: what surgery did to the net as it was trained, one sentence each; what was re-initialised is named.
         benchmark: published score of the source on its own task (ImageNet top-1), the static baseline.
     """
@@ -137,6 +139,7 @@ class Card(_Part):
     new_head: Head = Head()
     head_classes: tuple[str, ...] = ()
     norms: tuple[str, ...] = ()
+    pooling: Pooling | None = None
     changes: tuple[str, ...] = ()
     sha256: str | None = None
     licence: Licence

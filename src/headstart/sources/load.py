@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import cast
 
 from headstart.core.errors import UserError, unknown_name
 from headstart.core.progress import Progress, Silent
 from headstart.sources.access import EVERYTHING, NOTHING_SPECIAL, Access
-from headstart.sources.card import Card
+from headstart.sources.card import Card, Pooling
 from headstart.sources.catalog import PROVIDERS, known
 from headstart.sources.source import Source
 from headstart.sources.surgery import FRESH, empty
@@ -17,6 +18,7 @@ OPERATIONS: Mapping[str, Callable[[Source, str], Source]] = {
     "cut": lambda source, stage: source.cut_at(stage),
     "size": lambda source, side: source.at_size(_number(side)),
     "channels": lambda source, asked: source.widen_input(_number(asked)),
+    "pool": lambda source, how: source.pooled(cast(Pooling, how)),
     FRESH: lambda source, stage: source.reinitialised(stage),
 }
 MARK = re.compile(rf"\+(?=(?:{'|'.join(OPERATIONS)}):)")
@@ -27,7 +29,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None 
 
     Args:
         name: as in `headstart sources list`; behind it, in this order of doing, `+cut:STAGE`, `+size:PIXELS`,
-            `+channels:COUNT`, `+fresh:STAGE`.
+            `+channels:COUNT`, `+pool:HOW`, `+fresh:STAGE`.
         access: what is allowed.
         progress: told what is loaded.
 

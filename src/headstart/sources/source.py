@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from headstart.core.predictions import Floats
 from headstart.sources import surgery
-from headstart.sources.card import Card, Head, ImageInput
+from headstart.sources.card import Card, Head, ImageInput, Pooling
 from headstart.sources.staged import StagedNet
 
 CODE = "stages-3"  # part of every feature's key: change it when the same card would give other features
@@ -41,12 +41,18 @@ class Source:
         return self.card.input
 
     @property
+    def widths(self) -> dict[str, int]:
+        """Features of each stage, input to output."""
+        return {stage.name: stage.dim for stage in self.card.stages}
+
+    @property
     def identity(self) -> str:
         """sha256 of all that determines its features: weights, architecture, preprocessing, taps, this code."""
         digest = hashlib.sha256(CODE.encode())
         digest.update(self.card.architecture.model_dump_json().encode())
         digest.update(self.card.input.model_dump_json().encode())
         digest.update(repr([(s.name, s.tap, s.dim) for s in self.card.stages]).encode())
+        digest.update((self.card.pooling or "").encode())
         for name, tensor in self.model.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -64,7 +70,7 @@ class Source:
         """
         trunk = copy.deepcopy(self.model)
         if self.card.head:
-            trunk.reset_classifier(0)  # type: ignore[operator] # timm's contract
+            surgery.drop_classifier(trunk, self.card)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             net = StagedNet(trunk, self.card, outputs)
@@ -121,6 +127,17 @@ class Source:
     def at_size(self, size: int) -> "Source":
         """The source for (size, size) inputs."""
         return Source(*surgery.at_size(self.card, self.model, size))
+
+    def pooled(self, how: Pooling) -> "Source":
+        """The source with another way from maps and tokens to features, at every stage.
+
+        Args:
+            how: "avg", "max", "gem" or, for transformers, "cls"; see `headstart.sources.pooling`.
+
+        Raises:
+            UserError: no such way, or the net has no class token.
+        """
+        return Source(*surgery.pooled_as(self.card, self.model, how))
 
     def cut_at(self, stage: str) -> "Source":
         """The source up to and including a stage; what lies behind it is gone, its classifier too.

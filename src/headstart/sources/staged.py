@@ -6,20 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
-from headstart.sources.card import Card, Head, ImageInput, Layout, Stage
+from headstart.sources.card import Card, Head, ImageInput, Stage
+from headstart.sources.pooling import pooled
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as pictures are turned grey everywhere
-
-
-def pooled(output: Tensor, layout: Layout = "NCHW") -> Tensor:
-    """Global average over positions: (n, D, h, w) maps or (n, t, D) tokens -> (n, D); (n, D) stays.
-
-    The sum is float32 at least: in bfloat16 it would lose what the average is for.
-    """
-    wide = torch.promote_types(output.dtype, torch.float32)
-    if output.ndim == 4:
-        return output.mean(dim=(2, 3) if layout == "NCHW" else (1, 2), dtype=wide)
-    return output.mean(dim=1, dtype=wide) if output.ndim == 3 else output
 
 
 class KeptHead(nn.Module):
@@ -103,12 +93,12 @@ class StagedNet(nn.Module):
         """(n, H, W, C) uint8 pixels -> (n, card.features): what the head gets."""
         last = self.card.stages[-1]
         if not last.tap:
-            return pooled(self.trunk(self.normalise(pixels)), last.layout)
+            return pooled(self.trunk(self.normalise(pixels)), last.layout, self.card.pooling)
         handle = self.trunk.get_submodule(last.tap).register_forward_hook(_stop)
         try:
             self.trunk(self.normalise(pixels))
         except _ReachedError as reached:
-            return pooled(reached.output, last.layout)
+            return pooled(reached.output, last.layout, self.card.pooling)
         finally:
             handle.remove()
         raise AssertionError(f"the trunk never came to its last stage, {last.name}")
@@ -117,7 +107,9 @@ class StagedNet(nn.Module):
         """(n, H, W, C) uint8 pixels -> pooled (n, D) features of every stage, in one pass."""
         found: dict[str, Tensor] = {}
         *early, last = self.card.stages
-        handles = [self.trunk.get_submodule(stage.tap).register_forward_hook(_keep(found, stage)) for stage in early]
+        handles = [
+            self.trunk.get_submodule(stage.tap).register_forward_hook(self._keep(found, stage)) for stage in early
+        ]
         try:
             final = self.features(pixels)
         finally:
@@ -125,6 +117,12 @@ class StagedNet(nn.Module):
                 handle.remove()
         found[last.name] = final
         return found
+
+    def _keep(self, found: dict[str, Tensor], stage: Stage) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            found[stage.name] = pooled(output, stage.layout, self.card.pooling)
+
+        return hook
 
 
 def channels(planes: Tensor, taken: ImageInput) -> Tensor:
@@ -146,10 +144,3 @@ class _ReachedError(Exception):
 
 def _stop(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
     raise _ReachedError(output)
-
-
-def _keep(found: dict[str, Tensor], stage: Stage) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        found[stage.name] = pooled(output, stage.layout)
-
-    return hook

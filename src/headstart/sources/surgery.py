@@ -5,6 +5,7 @@ empty net, so that the card alone is enough to build the frame for a run's own w
 """
 
 import copy
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
@@ -13,11 +14,12 @@ import torch
 from timm.layers.std_conv import ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame
 from torch import Tensor, nn
 
-from headstart.core.errors import UserError
+from headstart.core.errors import UserError, unknown_name
 from headstart.core.predictions import Floats
 from headstart.sources.anatomy import classifier_name
-from headstart.sources.card import Architecture, Card, Head
+from headstart.sources.card import Architecture, Card, Head, Pooling
 from headstart.sources.catalog import BUILDERS
+from headstart.sources.pooling import POOLINGS
 from headstart.sources.staged import KeptHead, StagedNet
 from headstart.sources.stages import resolve
 
@@ -156,6 +158,47 @@ def at_size(card: Card, model: nn.Module, size: int) -> Operated:
     return _operated(card, new, f"size:{size}", said, {"input": taken, "architecture": architecture})
 
 
+def pooled_as(card: Card, model: nn.Module, how: Pooling) -> Operated:
+    """Another way from maps and tokens to features.
+
+    Nets of timm leave their own pooling at the end out for it; other nets keep theirs there, unless they were cut.
+
+    Raises:
+        UserError: no such way, or a class token is asked of a net without one.
+    """
+    if how not in POOLINGS:
+        raise unknown_name("pooling", how, list(POOLINGS))
+    if how == "cls" and not getattr(model, "num_prefix_tokens", 0):  # timm's name for it
+        raise UserError("a net of timm with a class token", card.name, "Choose avg, max or gem.")
+    *early, last = card.stages
+    own = not last.tap and not _unpools(model)
+    if not last.tap and not own:  # what was a vector becomes maps
+        last = last.model_copy(update={"layout": getattr(model, "output_fmt", "NCHW")})
+    said = f"features pooled by {how}{'; the last stage keeps its own pooling' if own else ''}"
+    new, _ = _operated(card, model, f"pool:{how}", said, {"pooling": how, "stages": (*early, last)})
+    try:
+        fits = _try(new, model, card.input.size) == card.features
+    except (RuntimeError, AssertionError, ValueError):
+        fits = False
+    if not fits:
+        raise UserError("a net that can do without its own pooling", card.name, "Cut it before the last stage first.")
+    return new, model
+
+
+def drop_classifier(model: nn.Module, card: Card) -> None:
+    """Take a net's own classifier off, and its own pooling where the card asks for another."""
+    reset = cast(Any, model).reset_classifier  # timm's contract
+    if card.pooling and _unpools(model):
+        reset(0, "")
+    else:
+        reset(0)
+
+
+def _unpools(model: nn.Module) -> bool:
+    """The net's own pooling can be left out."""
+    return "global_pool" in inspect.signature(cast(Any, model).reset_classifier).parameters
+
+
 def check_keeps(card: Card, classes: int, head: Head) -> None:
     """Refuse a head that has no room for the old classes."""
     if head.widths:
@@ -258,11 +301,14 @@ def _resized(model: nn.Module, size: int) -> nn.Module:
     return model
 
 
-def _try(card: Card, model: nn.Module, size: int) -> None:
-    """One pass up to the last stage."""
-    net = StagedNet(model, card.model_copy(update={"new_head": Head()}), 1).eval()
+def _try(card: Card, model: nn.Module, size: int) -> int:
+    """One pass up to the last stage; how many features it gives."""
+    trunk = copy.deepcopy(model)
+    if card.head:
+        drop_classifier(trunk, card)
+    net = StagedNet(trunk, card.model_copy(update={"new_head": Head()}), 1).eval()
     with torch.inference_mode():
-        net.features(torch.zeros(1, size, size, card.input.channels, dtype=torch.uint8))
+        return net.features(torch.zeros(1, size, size, card.input.channels, dtype=torch.uint8)).shape[1]
 
 
 def _check_head_may_go(card: Card) -> None:

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from headstart.core.errors import UserError
 from headstart.features import devices
-from headstart.sources.staged import KeptHead, StagedNet, pooled
+from headstart.sources.pooling import pooled
+from headstart.sources.staged import KeptHead, StagedNet
 
 # benchmarks/results/kept_head.json measures these; they were chosen on sources and draws that it leaves out.
 FEATURES = 5.0  # weight of what held features moved by; 3 forgets more, 10 learns less
@@ -107,7 +108,8 @@ def dream(net: StagedNet, targets: Tensor, seed: int, steps: int) -> Tensor:
         for _ in range(steps):
             apart.clear()
             shift = [int(s) for s in chance.integers(-JITTER, JITTER + 1, 2)]
-            logits = _old(net)(pooled(net.trunk(planes.roll(shift, (2, 3))), net.card.stages[-1].layout))
+            output = net.trunk(planes.roll(shift, (2, 3)))
+            logits = _old(net)(pooled(output, net.card.stages[-1].layout, net.card.pooling))
             loss = functional.cross_entropy(logits, targets.to(device)) + STATISTICS * torch.stack(apart).mean()
             optimiser.zero_grad()
             loss.backward()

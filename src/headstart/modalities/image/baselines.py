@@ -20,6 +20,11 @@ class RawPixels:
     identity: str = "raw-pixels-1"
     input: ImageInput = INPUT
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """One number a pixel and channel."""
+        return {"pixels": SIDE * SIDE * INPUT.channels}
+
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
         """(n, 32, 32, 3) uint8 -> (n, 3072) in 0..1."""
         return _flat
