@@ -12,11 +12,14 @@ from headstart.advisor.rules import advice, says
 from headstart.advisor.study import Tier0, bound
 from headstart.advisor.work import Work
 from headstart.core.protocols import Role
-from headstart.core.record import Advice
+from headstart.core.record import Advice, StageScore
 from headstart.evaluation.evidence import Evidence, Examples
 from headstart.evaluation.figures import comparison
 from headstart.evaluation.verdict import score_interval
 from headstart.metrics.scores import metric as metric_named
+from headstart.selection.rank import ranked
+
+SHOWN = 3  # stages that are named; the rest stands in the JSON
 
 
 @dataclass(frozen=True)
@@ -41,21 +44,29 @@ class AdviceResult:
     rows: tuple[Row, ...]
     advice: Advice
     metric: str
+    ranking: tuple[StageScore, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One JSON object."""
         rows: list[dict[str, Any]] = [asdict(row) for row in self.rows]
-        return json.dumps({"schema": 1, "metric": self.metric, "rows": rows, "advice": self.advice.model_dump()})
+        ranking = [one.model_dump() for one in self.ranking]
+        advice = self.advice.model_dump()
+        return json.dumps({"schema": 1, "metric": self.metric, "rows": rows, "ranking": ranking, "advice": advice})
 
     def text(self) -> str:
-        """A sentence on the quadrant."""
-        a = self.advice
+        """Sentences on the features and on the quadrant."""
+        a, features = self.advice, "; ".join(map(_said, self.ranking[:SHOWN]))
         return (
+            f"Best features, by leave-one-out: {features}.\n"
             f"Measured: {a.quadrant} ({a.n_per_class:.0f} labels a class; the last stage is {a.similarity * 100:+.1f} "
             f"points from the best earlier one, {a.over_random * 100:+.1f} over random features).\n"
             f"The textbook would choose {says(a.quadrant)}. That is a prior; the estimates above were measured."
         )
+
+
+def _said(one: StageScore) -> str:
+    return f"{one.source} {one.stage} {one.accuracy:.3f} (best in {one.sure:.0%} of redraws)"
 
 
 def options(bench: Bench, arms: Arms, work: Work, tier: Tier0) -> AdviceResult:
@@ -84,7 +95,8 @@ def options(bench: Bench, arms: Arms, work: Work, tier: Tier0) -> AdviceResult:
     p_helps = judged.p_gain if judged else None
     said = advice(len(bench.data) / bench.data.task.outputs, tier.curve, tier.random_floor, p_helps)
     ordered = sorted(closed, key=lambda row: row.estimate, reverse=metric.higher_is_better)
-    return AdviceResult((*_reasons(ordered), *gradient), said, metric.name, bench.data.warnings)
+    rows = (*_reasons(ordered), *gradient)
+    return AdviceResult(rows, said, metric.name, ranked(tier.curve), bench.data.warnings)
 
 
 def _closed(bench: Bench, name: str, role: Role, work: Work, tier: Tier0) -> Row:

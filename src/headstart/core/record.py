@@ -185,6 +185,7 @@ class StageScore(_Part):
     stage: str
     dim: int
     accuracy: float
+    sure: float = Field(default=0.0, description="how often it would be the best of all, were the examples redrawn")
 
 
 class Record(_Part):

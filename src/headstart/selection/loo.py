@@ -7,6 +7,7 @@ import numpy as np
 from headstart.core.protocols import Features, View
 from headstart.core.record import StageScore
 from headstart.linear.heads import Ridge
+from headstart.selection.rank import sureness
 
 ENOUGH = 1000  # examples; more would not move a ranking of stages
 
@@ -18,11 +19,11 @@ def stage_curve(sources: Sequence[str], view: View, features: Features) -> tuple
     """
     rows = np.linspace(0, len(view) - 1, min(len(view), ENOUGH)).astype(int)
     targets = view.targets[rows]
-    scores: list[StageScore] = []
-    for source in sources:
-        for stage in features.stages(source):
-            block = features.of(source, stage, view)[rows]
-            head = Ridge.fit([block], targets, view.task.outputs, None)
-            right = float((head.loo.argmax(axis=1) == targets).mean())
-            scores.append(StageScore(source=source, stage=stage, dim=block.shape[1], accuracy=right))
-    return tuple(scores)
+    at = [(source, stage) for source in sources for stage in features.stages(source)]
+    blocks = [features.of(source, stage, view)[rows] for source, stage in at]
+    loo = (Ridge.fit([block], targets, view.task.outputs, None).loo for block in blocks)
+    hits = np.array([scores.argmax(axis=1) == targets for scores in loo])
+    return tuple(
+        StageScore(source=source, stage=stage, dim=block.shape[1], accuracy=float(right.mean()), sure=float(sure))
+        for (source, stage), block, right, sure in zip(at, blocks, hits, sureness(hits), strict=True)
+    )
