@@ -36,8 +36,7 @@ JPEGS, SIDES = 10_000, (640, 480)
 
 def jpegs(root: Path) -> Path:
     """10,000 different pictures of 640 x 480: smooth noise, so that they are as large as photos are (some 60 kB)."""
-    folder = root / "a"
-    if len(list(folder.glob("*.jpg"))) == JPEGS:
+    if len(list(root.glob("*/*.jpg"))) == JPEGS:
         return root
     for name in ("a", "b"):
         (root / name).mkdir(parents=True, exist_ok=True)
