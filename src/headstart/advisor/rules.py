@@ -9,6 +9,7 @@ features: a source that saw something alike keeps getting better towards its out
 from collections.abc import Sequence
 
 from headstart.core.record import Advice, StageScore
+from headstart.selection.distance.stage_gap import stage_gaps
 
 SMALL = 100.0
 MARGIN = 0.01  # of accuracy: a smaller difference between stages is nobody's
@@ -29,16 +30,13 @@ def advice(n_per_class: float, curve: Sequence[StageScore], random_floor: float,
         random_floor: the same of an untrained net's features.
         p_helps: probability that transfer helps, as the comparison has measured it.
     """
-    by_source = {s.source: [t for t in curve if t.source == s.source] for s in curve}
-    stages = max(by_source.values(), key=lambda rows: rows[-1].accuracy)
-    last = stages[-1].accuracy
-    earlier = max((row.accuracy for row in stages[:-1]), default=last)
-    similar = last >= earlier - MARGIN and last > random_floor
+    best = max(stage_gaps(curve, random_floor), key=lambda gap: gap.last)
+    similar = best.over_earlier >= -MARGIN and best.over_random > 0
     name, _ = QUADRANTS[n_per_class < SMALL, similar]
     return Advice(
         n_per_class=n_per_class,
-        similarity=last - earlier,
-        over_random=last - random_floor,
+        similarity=best.over_earlier,
+        over_random=best.over_random,
         quadrant=name,
         p_helps=p_helps,
     )
