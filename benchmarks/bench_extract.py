@@ -30,6 +30,7 @@ CASES = {  # case: (files, source, two numbers of files)
     "elpv-lite0": ("elpv", "wheel:efficientnet-lite0", (128, 640)),
     "jpeg-lite0": ("jpeg", "wheel:efficientnet-lite0", (128, 640)),
     "elpv-resnet50": ("elpv", "random:resnet50", (64, 256)),
+    "jpeg-resnet50": ("jpeg", "random:resnet50", (64, 256)),
 }
 JPEGS, SIDES = 10_000, (640, 480)
 

@@ -21,7 +21,7 @@ from headstart.core.record import Record, Verdict
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.evaluation.delivery import Asked as Deliver
-from headstart.features.engine import tried
+from headstart.features.engine import Missing, tried
 from headstart.features.probe import Trial
 from headstart.metrics.scores import metric as metric_named
 from headstart.modalities.image.read import read as read_images
@@ -146,7 +146,7 @@ def bench(
     data = read_images(path, target=target, group=None, test=None, store=store, progress=told)
     net = load_source(name, access, told)
     with told.step(f"engine {name}"):
-        return tuple(tried(net, data, len(data), store, every=True))
+        return tuple(tried(net, data, Missing(len(data), {}), store, every=True))
 
 
 def fit(

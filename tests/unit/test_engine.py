@@ -16,13 +16,14 @@ from headstart.data.store import Store
 from headstart.features import backends, engine
 from headstart.features import probe as probing
 from headstart.features.backends import BACKENDS, FLOAT32, Mode, Tap, tap
-from headstart.features.engine import Way, choose, modes, quickest, recall, tried
+from headstart.features.engine import Missing, Way, choose, modes, quickest, recall, tried
 from headstart.features.extract import extract, frugal, table
 from headstart.features.probe import Cost, Probe, Trial, cosines
 from headstart.sources.load import load
 from headstart.sources.source import Source
 
 COUNT = 100
+ALL = Missing(COUNT, {})
 
 
 class Drawn:
@@ -138,7 +139,7 @@ def test_as_many_first_stages_stay_exact_as_it_takes(
 
     monkeypatch.setitem(BACKENDS, "eager", fake)  # type: ignore[arg-type]
     monkeypatch.setattr(probing, "timed", unhurried)
-    found = list(tried(source, data, 10**6, store, every=True))
+    found = list(tried(source, data, Missing(10**6, {}), store, every=True))
     assert [t.mode.exact for t in found] == [None, 0, 1, 2]
     assert [bool(t.refused) for t in found] == [False, True, True, False]
     assert "cosine" in found[1].refused
@@ -174,9 +175,9 @@ def test_the_quickest_that_agrees_is_taken_if_it_is_clearly_quicker() -> None:
     base = Trial(FLOAT32, Cost(0, 1.0))
     close, good = Trial(Mode(exact=0), Cost(0, 0.95)), Trial(Mode(exact=1), Cost(0, 0.5))
     wrong = Trial(Mode(backend="openvino", exact=0), Cost(0, 0.1), refused="a cosine")
-    assert quickest([base]) == base
-    assert quickest([base, close]) == base
-    assert quickest([base, close, good, wrong]) == good
+    assert quickest([base], ALL) == base
+    assert quickest([base, close], ALL) == base
+    assert quickest([base, close, good, wrong], ALL) == good
 
 
 def test_what_the_cache_has_is_not_computed_in_another_way(source: Source, data: Dataset, store: Store) -> None:
@@ -186,6 +187,24 @@ def test_what_the_cache_has_is_not_computed_in_another_way(source: Source, data:
     assert choose(source, data, Store(store.root), Silent()) == mode
     assert not table(source, mode, data, store).missing(data.keys)
     assert table(source, FLOAT32, data, store).missing(data.keys), "another table"
+
+
+def test_a_few_more_examples_are_computed_as_the_others_were(source: Source, data: Dataset, store: Store) -> None:
+    mode = Mode(exact=1)
+    engine.remember(source, store, {FLOAT32: Cost(0, 100.0), mode: Cost(30.0, 1.0)})
+    extract([source], data.take(np.arange(COUNT - 5)), store, Silent(), {source.name: mode})
+    again = Store(store.root)
+    assert choose(source, data, again, Silent()) == mode, "5 s, and 2 to start, beside 10,000 s"
+    extract([source], data, again, Silent(), {source.name: mode})
+    assert again.counters["decoded"] == 5
+
+
+def test_what_is_there_counts_for_a_way() -> None:
+    there, fresh = Trial(Mode(exact=0), Cost(0, 0.9)), Trial(Mode(exact=1), Cost(0, 0.5))
+    base = Trial(FLOAT32, Cost(0, 1.0))
+    assert quickest([base, there, fresh], ALL) == fresh
+    assert quickest([base, there, fresh], Missing(COUNT, {there.mode: COUNT // 2})) == there
+    assert quickest([base, there, fresh], Missing(COUNT, {FLOAT32: COUNT // 3})) == base
 
 
 def test_a_test_example_is_never_probed(source: Source, data: Dataset, store: Store) -> None:

@@ -6,7 +6,7 @@ stage points the way that it does in float32, and a head on the last stage score
 
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from headstart.sources.source import Source
 PAYS = 0.9  # another way must be done in this share of the time
 WORTH = 10.0  # seconds of work below which nothing is tried
 DEEPEST = 5  # stages that may stay in float32 while the rest is low
+AGAIN = 2.0  # seconds that a backend needs at most to start again: what it has built is kept
 HOPELESS = 3.0  # times as slow as float32: the processor has no such arithmetic, and no depth will mend that
 
 
@@ -48,9 +49,32 @@ WAYS = (
     Way("eager", low=True, start=0.5, share=0.6),
     Way("openvino", low=True, start=12.0, share=0.4),
     Way("openvino", low=False, start=10.0, share=0.7),
-    Way("compile", low=True, start=40.0, share=0.4),
-    Way("compile", low=False, start=40.0, share=0.8),
+    Way("compile", low=True, start=15.0, share=0.4),
+    Way("compile", low=False, start=15.0, share=0.8),
 )
+
+
+@dataclass(frozen=True)
+class Missing:
+    """How many examples have no features yet.
+
+    Attributes:
+        every: different examples there are.
+        counts: of modes that some examples have features in.
+    """
+
+    every: int
+    counts: Mapping[Mode, int]
+
+    def __getitem__(self, mode: Mode) -> int:
+        return self.counts.get(mode, self.every)
+
+    @staticmethod
+    def of(source: Source, data: Dataset, store: Store, modes: Iterable[Mode]) -> "Missing":
+        """By looking into the cache."""
+        every = len(set(data.keys))
+        found = {mode: len(table(source, mode, data, store).missing(data.keys)) for mode in (FLOAT32, *modes)}
+        return Missing(every, {mode: count for mode, count in found.items() if count < every})
 
 
 def choose(source: Source, data: Dataset, store: Store, progress: Progress) -> Mode:
@@ -63,42 +87,47 @@ def choose(source: Source, data: Dataset, store: Store, progress: Progress) -> M
         progress: told what was taken, and what was refused and why.
     """
     known = recall(source, store)
-    missing = {mode: len(table(source, mode, data, store).missing(data.keys)) for mode in (FLOAT32, *known)}
-    there = next((mode for mode, count in missing.items() if not count), None)
-    if there is not None:
-        return there
-    if FLOAT32 in known and known[FLOAT32].of(missing[FLOAT32]) < WORTH:
-        return FLOAT32
+    missing = Missing.of(source, data, store, known)
+    if there := [mode for mode, count in missing.counts.items() if not count]:
+        return there[0]
+    left = {mode: known[mode].of(missing[mode]) for mode in known if mode == FLOAT32 or mode in missing.counts}
+    least = min(left, key=left.__getitem__, default=FLOAT32)
+    if left.get(least, WORTH) < WORTH:
+        return least
     with progress.step(f"engine {source.name}") as step:
         trials: list[Trial] = []
-        for trial in tried(source, data, missing[FLOAT32], store):
+        for trial in tried(source, data, missing, store):
             step.note(str(trial.mode))
             trials.append(trial)
-    best = quickest(trials)
+    best = quickest(trials, missing)
     for line in said(source, best, trials):
         progress.say(line)
     return best.mode
 
 
-def quickest(trials: Sequence[Trial]) -> Trial:
+def quickest(trials: Sequence[Trial], missing: Missing) -> Trial:
     """The quickest of those that agree; float32 unless another is clearly quicker. What was built stays built."""
+
+    def left(trial: Trial) -> float:
+        return trial.cost.example * missing[trial.mode]
+
     float32, *others = trials
-    good = [t for t in others if not t.refused and t.cost.example < PAYS * float32.cost.example]
-    return min(good, key=lambda t: t.cost.example, default=float32)
+    good = [t for t in others if not t.refused and left(t) < PAYS * left(float32)]
+    return min(good, key=left, default=float32)
 
 
-def tried(source: Source, data: Dataset, count: int, store: Store, *, every: bool = False) -> Iterator[Trial]:
+def tried(source: Source, data: Dataset, missing: Missing, store: Store, *, every: bool = False) -> Iterator[Trial]:
     """Try one way after another, eager float32 first, each only if it could still pay.
 
     Args:
         source: frozen.
         data: a few of its examples are looked at.
-        count: examples to come.
+        missing: examples to come.
         store: remembers what was measured.
         every: try all ways, whether they pay or not.
     """
     probe, known = Probe.of(source, data, store), recall(source, store)
-    costs, seconds, exact = {FLOAT32: probe.cost}, probe.cost.of(count), 0
+    costs, seconds, exact = {FLOAT32: probe.cost}, probe.cost.of(missing[FLOAT32]), 0
     yield Trial(FLOAT32, probe.cost)
     if not every and seconds < WORTH:
         remember(source, store, costs)
@@ -106,13 +135,13 @@ def tried(source: Source, data: Dataset, count: int, store: Store, *, every: boo
     for way in WAYS:
         guess = Cost(way.start, way.share * probe.cost.example)
         for mode in modes(way, exact, len(source.card.stages)):
-            if not every and known.get(mode, guess).of(count) > PAYS * seconds:
+            if not every and known.get(mode, guess).of(missing[mode]) > PAYS * seconds:
                 break
             trial = probe.attempt(source, mode, store)
             costs[mode] = trial.cost
             yield trial
             if not trial.refused:
-                seconds, exact = min(seconds, count * trial.cost.example), mode.exact or exact
+                seconds, exact = min(seconds, missing[mode] * trial.cost.example), mode.exact or exact
             if not trial.refused or trial.cost.example > HOPELESS * probe.cost.example:
                 break
     remember(source, store, costs)
@@ -120,8 +149,10 @@ def tried(source: Source, data: Dataset, count: int, store: Store, *, every: boo
 
 def modes(way: Way, exact: int, stages: int) -> tuple[Mode, ...]:
     """The modes of a way, in the order of trying: from so many float32 stages on, as few as agree."""
-    if not (way.backend == "eager" or installed("openvino") == (way.backend == "openvino")):
-        return ()  # torch's compiler stands in where there is no better one
+    if way.backend == "openvino" and not installed("openvino"):
+        return ()
+    if way.backend == "compile" and way.low and exact:
+        return ()  # it has one precision for all stages
     if not way.low:
         return (Mode(backend=way.backend),)
     deepest = {"eager": DEEPEST, "openvino": exact + 1, "compile": 0}[way.backend]  # eager finds out, others follow
@@ -141,7 +172,9 @@ def said(source: Source, best: Trial, trials: Sequence[Trial]) -> list[str]:
 def recall(source: Source, store: Store) -> dict[Mode, Cost]:
     """What the ways of computing this source's features have cost on this machine."""
     rows = store.notes("engine").get(f"{machine()} {source.identity}") or []
-    return {Mode(backend=backend, exact=exact): Cost(start, example) for backend, exact, start, example in rows}
+    return {
+        Mode(backend=backend, exact=exact): Cost(min(start, AGAIN), example) for backend, exact, start, example in rows
+    }
 
 
 def remember(source: Source, store: Store, costs: Mapping[Mode, Cost]) -> None:
