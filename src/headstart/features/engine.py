@@ -178,9 +178,12 @@ def recall(source: Source, store: Store) -> dict[Mode, Cost]:
 
 
 def remember(source: Source, store: Store, costs: Mapping[Mode, Cost]) -> None:
-    """Keep what was measured beside what was known."""
-    known = recall(source, store) | {mode: cost for mode, cost in costs.items() if np.isfinite(cost.example)}
-    rows = [(mode.backend, mode.exact, cost.start, cost.example) for mode, cost in known.items()]
+    """Keep what was measured beside what was known; the least of both, for whatever disturbs a timing adds to it."""
+    kept = recall(source, store)
+    for mode, cost in costs.items():
+        if np.isfinite(cost.example):
+            kept[mode] = Cost(cost.start, min(cost.example, kept.get(mode, cost).example))
+    rows = [(mode.backend, mode.exact, cost.start, cost.example) for mode, cost in kept.items()]
     store.notes("engine").put({f"{machine()} {source.identity}": rows})
 
 
