@@ -17,6 +17,7 @@ from headstart.advisor.arms import SCRATCH
 from headstart.advisor.work import Climb
 from headstart.core.errors import UserError
 from headstart.data.store import Store
+from headstart.features.backends import Mode
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
 from headstart.modalities.image.read import read_files
@@ -29,6 +30,7 @@ from headstart.testing import check_source
 
 SOURCE = "random:test_resnet@64"
 MINUTES = 0.02  # too few for any gradient arm
+WHOLE = Mode(disk="float32")  # what is compared here is the nets
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def trained(photos: Path, closed: Path, tmp_path_factory: pytest.TempPathFactory
 def own_logits(source: Source, photos: Path) -> np.ndarray:
     """Of the source's own classifier on its last stage."""
     data = read_files(sorted(photos.rglob("*.png"))[:8], None)
-    features = extract([source], data, Store(), hs_silent())
+    features = extract([source], data, Store(), hs_silent(), {source.name: WHOLE})
     weight, bias = source.own_head() or pytest.fail("no head")
     return features.of(source.name, source.card.stage_names()[-1], data) @ weight.T + bias
 
@@ -89,7 +91,7 @@ def delivered(run: Path, photos: Path) -> np.ndarray:
     data = read_files(sorted(photos.rglob("*.png"))[:8], saved.task)
     features = FeatureTable({}, saved.store)
     if saved.source is not None:
-        features = extract([saved.source], data, saved.store, hs_silent())
+        features = extract([saved.source], data, saved.store, hs_silent(), {saved.source.name: WHOLE})
     return saved.fitted.predict(data, features).probabilities
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def bench(
     data: options.Data,
-    source: Annotated[str, typer.Option("--source", metavar="SOURCE", help="Whose features.")],
+    source: Annotated[str | None, typer.Option("--source", metavar="SOURCE", help="Whose features.")] = None,
     target: options.Target = None,
     licence: options.Licence = None,
     offline: options.Offline = False,
@@ -25,7 +25,9 @@ def bench(
 ) -> None:
     """Time every backend and precision on a few examples of DATA, and compare what they give with float32."""
     from headstart import api
+    from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES
 
+    source = source or DEFAULT_IMAGE_SOURCES[0]
     allowed = options.access(licence, offline, trust, allow_missing)
     trials = api.bench(data, source, target=target, access=allowed, progress=progress(quiet))
     if json:
