@@ -135,14 +135,13 @@ class Activations:
         self._turned = boundary.activations.ndim == 4 and not boundary.activations.is_contiguous()
 
     def ready(self, keys: Sequence[str], epoch: int) -> None:
-        """Run the front on those of the examples that it has not seen as this epoch shows them; leaves eval mode."""
+        """Run the front on those of the examples that it has not seen as this epoch shows them."""
         view = self.views.number(epoch)
         table = self._table(view)
         todo = table.missing(keys)
         parts = [todo[at : at + self._size] for at in range(0, len(todo), self._size)]
         at_once = max(1, SHARD // (self.boundary.bytes * self._size))  # whole batches: what was killed goes on alike
         device = devices.of(self.net)
-        self.net.eval()
         done: list[str] = []
         rows: list[np.ndarray[Any, Any]] = []
         with torch.inference_mode():
