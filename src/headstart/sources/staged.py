@@ -91,17 +91,9 @@ class StagedNet(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """(n, H, W, C) uint8 pixels -> (n, card.features): what the head gets."""
-        last = self.card.stages[-1]
-        if not last.tap:
-            return pooled(self.trunk(self.normalise(pixels)), last.layout, self.card.pooling)
-        handle = self.trunk.get_submodule(last.tap).register_forward_hook(_stop)
-        try:
-            self.trunk(self.normalise(pixels))
-        except _ReachedError as reached:
-            return pooled(reached.output, last.layout, self.card.pooling)
-        finally:
-            handle.remove()
-        raise AssertionError(f"the trunk never came to its last stage, {last.name}")
+        last, given = self.card.stages[-1], self.normalise(pixels)
+        output = until(self.trunk, last.tap, given) if last.tap else self.trunk(given)
+        return pooled(output, last.layout, self.card.pooling)
 
     def stages(self, pixels: Tensor) -> dict[str, Tensor]:
         """(n, H, W, C) uint8 pixels -> pooled (n, D) features of every stage, in one pass."""
@@ -133,6 +125,18 @@ def channels(planes: Tensor, taken: ImageInput) -> Tensor:
         weights = torch.tensor(LUMINANCE, device=planes.device).view(1, -1, 1, 1)
         return (planes * weights).sum(1, keepdim=True)
     return planes
+
+
+def until(net: nn.Module, name: str, given: Tensor) -> Tensor:
+    """What a module of the net puts out for an input; nothing behind it runs."""
+    handle = net.get_submodule(name).register_forward_hook(_stop)
+    try:
+        net(given)
+    except _ReachedError as reached:
+        return reached.output
+    finally:
+        handle.remove()
+    raise AssertionError(f"the net never came to {name}")
 
 
 class _ReachedError(Exception):

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from headstart.data.store import Store, Table
 from headstart.features import devices
 from headstart.sources.card import Card
+from headstart.sources.staged import until
 from headstart.training import groups
 from headstart.training.ahead import ahead
 from headstart.training.views import CLEAN, CLEAN_EPOCH, Views
@@ -146,7 +147,7 @@ class Activations:
         rows: list[np.ndarray[Any, Any]] = []
         with torch.inference_mode():
             for part, pixels in zip(parts, ahead(self.views.fixed(part, view) for part in parts), strict=True):
-                out = _until(self.net, self.boundary.name, pixels.to(device))
+                out = until(self.net, self.boundary.name, pixels.to(device))
                 rows.append((out.permute(0, 2, 3, 1) if self._turned else out).cpu().contiguous().numpy())
                 done += part
                 if len(rows) == at_once or len(done) == len(todo):
@@ -257,7 +258,7 @@ def _drawn(net: nn.Module, name: str, pixels: Tensor) -> tuple[bool, Tensor]:
     state = torch.get_rng_state if device.type == "cpu" else torch.get_device_module(device).get_rng_state
     with torch.random.fork_rng():
         before = state()
-        out = _until(net, name, pixels)
+        out = until(net, name, pixels)
         return not torch.equal(before, state()), out
 
 
@@ -276,29 +277,6 @@ def _under_head(net: nn.Module, run: nn.Module, given: Tensor) -> Tensor | None:
 
 def _equal(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool((a - b).abs().max() <= _CLOSE * b.abs().max())
-
-
-class _ReachedError(Exception):
-    """The boundary was reached; carries what came out there."""
-
-    def __init__(self, output: Tensor) -> None:
-        self.output = output
-
-
-def _until(net: nn.Module, name: str, pixels: Tensor) -> Tensor:
-    """(n, H, W, C) pixels -> what a module puts out; nothing behind it runs."""
-
-    def stop(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        raise _ReachedError(output)
-
-    handle = net.get_submodule(name).register_forward_hook(stop)
-    try:
-        net(pixels)
-    except _ReachedError as reached:
-        return reached.output
-    finally:
-        handle.remove()
-    raise AssertionError(f"the net never came to {name}")
 
 
 @contextmanager
