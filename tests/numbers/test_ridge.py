@@ -86,6 +86,23 @@ def test_constant_features_say_nothing_and_blocks_have_equal_variance() -> None:
     assert scaled.var(axis=0).sum() == pytest.approx(0.5)
 
 
+def test_a_feature_is_blown_up_no_more_than_the_median_one() -> None:
+    features = np.random.default_rng(0).normal(size=(200, 5)) * [1e-3, 0.5, 1.0, 2.0, 8.0]
+    deviation = standardise(features)(features).std(axis=0)
+    np.testing.assert_allclose(deviation[2:], deviation[2])  # the median one and those above it: one deviation
+    np.testing.assert_allclose(deviation[:2], deviation[2] * features[:, :2].std(axis=0) / features[:, 2].std())
+    assert (deviation**2).sum() == pytest.approx(1.0)
+
+
+def test_dead_units_do_not_drown_the_living_ones() -> None:
+    rng = np.random.default_rng(0)
+    living, targets = problem(300, 40)
+    features = np.hstack([living, 1e-3 * rng.standard_t(2, size=(300, 30))])  # flicker, now and then
+    alone, both = (Ridge.fit([x[:60]], targets[:60], 3, None).predict([x[60:]]) for x in (living, features))
+    right = [(found.argmax(axis=1) == targets[60:]).mean() for found in (alone, both)]
+    assert right[1] > right[0] - 0.02
+
+
 def test_ridge_logits_are_its_predictions_as_a_linear_layer() -> None:
     features, targets = problem(40, 6)
     fitted = Ridge.fit([features], targets, 3, None)

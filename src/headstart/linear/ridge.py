@@ -32,7 +32,7 @@ class Standardised:
 
 
 def standardise(features: Floats, share: float = 1.0, weights: Floats | None = None) -> Standardised:
-    """Mean 0 and deviation 1 a feature, then total variance `share` over all of them.
+    """Mean 0 and one deviation a feature (`scales` says of which), then total variance `share` over all of them.
 
     The share lets several stages be put side by side without the widest one drowning the others.
     """

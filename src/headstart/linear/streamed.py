@@ -32,12 +32,20 @@ def side_by_side(stages: Sequence[Floats], block: int = BLOCK) -> Rows:
 
 
 def scales(mean: Array, variance: Array, share: float = 1.0) -> Array:
-    """(D,) divisors that give every feature the same variance, `share` in total; infinite for constant features."""
+    """(D,) divisors to one deviation and a total variance of `share`; infinite for constant features.
+
+    No feature is blown up more than the median one. A nearly dead unit of a pre-trained net, divided by its own tiny
+    deviation, would weigh as much as the best and be noise on new examples, which leave-one-out, with its scales held
+    fixed, does not see. The last layer of an EfficientNet has hundreds of them on data that is unlike its own.
+    """
     deviation = np.sqrt(variance)
     magnitude = float(np.sqrt((mean**2 + variance).max(initial=0.0)))
-    constant = deviation <= CONSTANT * max(magnitude, 1e-12)
-    alive = max(int((~constant).sum()), 1)
-    return np.where(constant, np.inf, deviation * np.sqrt(alive / share))
+    alive = deviation > CONSTANT * max(magnitude, 1e-12)
+    if not alive.any():
+        return np.full_like(deviation, np.inf)
+    floored = np.maximum(deviation, np.median(deviation[alive]))
+    total = float(((deviation[alive] / floored[alive]) ** 2).sum())
+    return np.where(alive, floored * np.sqrt(total / share), np.inf)
 
 
 @dataclass(frozen=True)
