@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from digits_tasks import stamps
+from picture_sets import stamps
 
 from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset

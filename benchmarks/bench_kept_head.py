@@ -9,7 +9,6 @@ are fetched when needed and never part of this repository.
 """
 
 import argparse
-import gzip
 import json
 import time
 from collections.abc import Sequence
@@ -19,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from digits_tasks import Package, deb_members, mnist
 from numpy.typing import NDArray
+from picture_sets import CLOTHES, fashion_arrays, mnist
 from scipy import stats
 from torch import Tensor
 
@@ -36,13 +35,6 @@ from headstart.strategies.inductive.finetune import finetune
 from headstart.training.loop import predict, train
 
 RESULT = Path(__file__).parent / "results" / "kept_head.json"
-FASHION = Package(
-    "debian",
-    "dataset-fashion-mnist",
-    "dataset-fashion-mnist_0.0~git20200523.55506a9-1_all.deb",
-    "39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0",
-)
-THINGS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 SHOTS, SIDE = 20, 32
 LEARN = 600  # pictures of a class that a source learns from, at most
 TEST = 400  # held-out pictures of a class, at most
@@ -65,24 +57,16 @@ class Case:
 DIGITS = tuple("0123456789")
 CASES = (
     Case("far", DIGITS, ("trouser", "bag")),
-    Case("far, other way round", THINGS, ("3", "5")),
+    Case("far, other way round", CLOTHES, ("3", "5")),
     Case("near", (*DIGITS[:8], "trouser", "bag"), ("8", "9")),
-    Case("nearest", tuple(t for t in THINGS if t not in ("sneaker", "boot")) + DIGITS[:2], ("sneaker", "boot")),
+    Case("nearest", tuple(t for t in CLOTHES if t not in ("sneaker", "boot")) + DIGITS[:2], ("sneaker", "boot")),
 )
 
 
 @cache
 def fashion() -> dict[str, tuple[Pictures, Pictures]]:
     """Class -> pictures to learn from, pictures to test on."""
-    read = {
-        name.rsplit("/", 1)[-1]: np.frombuffer(gzip.decompress(content), np.uint8)
-        for name, content in deb_members(FASHION, lambda name: name.endswith("ubyte.gz"))
-    }
-    parts = []
-    for part in ("train", "t10k"):
-        pictures = read[f"{part}-images-idx3-ubyte.gz"][16:].reshape(-1, 28, 28)
-        parts.append((pictures, read[f"{part}-labels-idx1-ubyte.gz"][8:]))
-    return {name: tuple(x[y == code] for x, y in parts) for code, name in enumerate(THINGS)}
+    return {name: tuple(x[y == code] for x, y in fashion_arrays()) for code, name in enumerate(CLOTHES)}
 
 
 @cache
