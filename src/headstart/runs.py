@@ -155,12 +155,13 @@ def _write_checkpoints(folder: Path, aside: Path, arm: str) -> None:
 def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str, Card]) -> None:
     fitted = study.fitted[study.decision.delivered]
     state = fitted.state()
-    card = cards.get(fitted.source) or (fitted.origin.card if isinstance(fitted, FittedNet) else None)
+    names = (fitted.source,) if isinstance(fitted, FittedNet) else fitted.solved.sources
+    found = [fitted.origin.card if isinstance(fitted, FittedNet) else cards.get(name) for name in names]
     save_file({k: np.asarray(v, order="C") for k, v in state.arrays.items()}, folder / "model.safetensors")
     task = {"name": record.tasks[0].name, "kind": record.tasks[0].kind, "classes": list(record.tasks[0].classes)}
     temperature = record.calibration.temperature
     digest = sha256(folder / "model.safetensors")
-    exact = study.work.modes.get(fitted.source, FLOAT32).exact
+    exact = [study.work.modes.get(name, FLOAT32).exact for name in names]
     facts = {
         "schema": 1,
         "exact": exact,
@@ -170,7 +171,8 @@ def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str,
         "sha256": digest,
     }
     work_file.replace_json(folder / "model.json", facts | dict(state.meta))
-    (folder / "card.json").write_text("null" if card is None else card.model_dump_json(indent=2), encoding="utf-8")
+    kept_cards = [None if card is None else card.model_dump(mode="json") for card in found]
+    work_file.replace_json(folder / "card.json", kept_cards[0] if len(kept_cards) == 1 else kept_cards)
 
 
 def read_record(run: Path) -> Record:
@@ -223,21 +225,21 @@ class Saved:
         fitted: the model.
         task: its label space.
         temperature: that calibrates its probabilities.
-        source: the frozen source of its features, if it has one.
-        mode: how they are computed: in the precision that the head was fitted on.
+        sources: the frozen sources of its features; none for a net.
+        modes: how each one's are computed: in the precision that the head was fitted on.
         store: the cache.
     """
 
     fitted: FittedAny
     task: Task
     temperature: float
-    source: Any
-    mode: Mode
+    sources: tuple[Any, ...]
+    modes: Mapping[str, Mode]
     store: Store
 
     @staticmethod
     def open(run: Path) -> "Saved":
-        """Load a run's model; its frozen source is loaded by name and must be what the run was made with.
+        """Load a run's model; its frozen sources are loaded by name and must be what the run was made with.
 
         Raises:
             UserError: the run is not whole, its weights are not those that it states, or the source has changed.
@@ -245,27 +247,30 @@ class Saved:
         read_record(run)
         store = Store()
         try:
-            state, card = _stored(run)
+            state, cards = _stored(run)
             about = state.meta["task"]
             task = Task(about["name"], about["kind"], tuple(about["classes"]))
-            temperature, mode = float(state.meta["temperature"]), Mode(exact=state.meta.get("exact"))
+            temperature = float(state.meta["temperature"])
+            modes = [Mode(exact=exact) for exact in state.meta["exact"]]
             solved = None if state.meta["kind"] == "net" else FittedSolve.restore(state)
         except UserError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             do = "Fit again, or copy the run again."
             raise UserError("the model of a finished run", f"{run} ({said(error)})", do) from None
-        if solved is not None:
-            return Saved(solved, task, temperature, _tapped(solved.source, card), mode, store)
-        assert card is not None, "a net has one"
-        return Saved(FittedNet.restore(state, rebuild(card), store), task, temperature, None, mode, store)
+        if solved is None:
+            assert cards[0] is not None, "a net has one"
+            return Saved(FittedNet.restore(state, rebuild(cards[0]), store), task, temperature, (), {}, store)
+        names = solved.solved.sources
+        sources = tuple(_tapped(name, card) for name, card in zip(names, cards, strict=True))
+        return Saved(solved, task, temperature, sources, dict(zip(names, modes, strict=True)), store)
 
     def predict(self, paths: Sequence[str | Path], progress: Progress) -> list[Prediction]:
         """One prediction a file, in order."""
         data = read_files(paths, self.task)
         features = FeatureTable({}, self.store)
-        if self.source is not None:
-            features = extract([self.source], data, self.store, progress, {self.source.name: self.mode})
+        if self.sources:
+            features = extract(self.sources, data, self.store, progress, self.modes)
         probabilities = scale(self.fitted.predict(data, features).probabilities, self.temperature)
         return [
             Prediction(
@@ -278,17 +283,21 @@ class Saved:
         ]
 
 
-def _stored(run: Path) -> tuple[State, Card | None]:
-    """What the delivered model was at rest, and the card of its source, if it has one."""
+def _stored(run: Path) -> tuple[State, list[Card | None]]:
+    """What the delivered model was at rest, and the card of each of its sources, as far as they have one."""
     meta = json.loads((run / "model.json").read_text(encoding="utf-8"))
-    text = (run / "card.json").read_text(encoding="utf-8")
-    if text == "null" and meta["kind"] == "net":
+    there = json.loads((run / "card.json").read_text(encoding="utf-8"))
+    cards = [None if card is None else Card.model_validate(card) for card in _listed(there)]
+    if None in cards and meta["kind"] == "net":
         raise ValueError("card.json without a card")
     found = sha256(run / "model.safetensors")
-    if found != meta.get("sha256", found):  # runs of the first version do not state it
+    if found != meta["sha256"]:
         raise ValueError(f"model.safetensors with another sha256 than {meta['sha256']}")
-    card = None if text == "null" else Card.model_validate_json(text)
-    return State(load_file(run / "model.safetensors"), meta), card
+    return State(load_file(run / "model.safetensors"), meta), cards
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _tapped(name: str, card: Card | None) -> Any:

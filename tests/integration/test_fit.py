@@ -71,6 +71,10 @@ def written(result: hs.Result) -> dict[str, Any]:
     return json.loads((result.run / "record.json").read_text())
 
 
+def facts(run: Path, name: str) -> dict[str, Any]:
+    return json.loads((run / name).read_text())
+
+
 @pytest.mark.parametrize("kind", ["closed", "trained"])
 def test_the_record_is_whole_and_follows_the_published_schema(kind: str, request: pytest.FixtureRequest) -> None:
     result: hs.Result = request.getfixturevalue(kind)
@@ -119,6 +123,24 @@ def test_a_saved_run_predicts_what_the_result_predicts(closed: hs.Result, more_p
     again = hs.load(copy)
     assert again.record == closed.record
     assert again.predict(files) == said
+
+
+def test_experts_are_saved_with_all_their_sources(photos: Path, more_photos: Path, tmp_path: Path) -> None:
+    sources = [SOURCE, "random:test_vit@64", "random:test_convnext@64"]
+    result = hs.fit(photos, sources=sources, strategies=["experts"], minutes=MINUTES, deliver="transfer",
+                    out=tmp_path / "run")  # fmt: skip
+    taps = facts(result.run, "model.json")["taps"]
+    assert result.record.strategy == "experts"
+    assert set(next(c for c in result.record.candidates if c.name == "experts").stages) == {stage for _, stage in taps}
+    files = sorted(more_photos.rglob("*.png"))
+    assert hs.load(result.save(tmp_path / "copy")).predict(files) == result.predict(files)
+    assert verify(result.run).ok
+
+
+def test_experts_of_one_source_do_not_apply(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    record = hs.fit(photos, sources=[SOURCE], strategies=["linear", "experts"], minutes=MINUTES, out=out).record
+    assert {c.name: c.why for c in record.candidates}["experts"] == "one source only"
 
 
 def test_a_trained_model_is_saved_and_predicts_alike(trained: hs.Result, more_photos: Path, tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def delivered(run: Path, photos: Path) -> np.ndarray:
     saved = Saved.open(run)
     data = read_files(sorted(photos.rglob("*.png"))[:8], saved.task)
     features = FeatureTable({}, saved.store)
-    if saved.source is not None:
-        features = extract([saved.source], data, saved.store, hs_silent(), {saved.source.name: WHOLE})
+    if saved.sources:
+        features = extract(saved.sources, data, saved.store, hs_silent(), dict.fromkeys(saved.modes, WHOLE))
     return saved.fitted.predict(data, features).probabilities
 
 

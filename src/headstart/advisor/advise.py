@@ -18,6 +18,7 @@ from headstart.evaluation.figures import comparison
 from headstart.evaluation.verdict import score_interval
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.rank import ranked
+from headstart.training.solve import AND
 
 SHOWN = 3  # stages that are named; the rest stands in the JSON
 
@@ -105,7 +106,8 @@ def _closed(bench: Bench, name: str, role: Role, work: Work, tier: Tier0) -> Row
         tier.oof.of(name), bench.data.targets, bench.data.groups, metric_named(work.asked.metric), work.asked.seed,
         refits=True,
     )  # fmt: skip
-    seconds = sum(one.seconds for one in tier.done[name]) + work.forward.get(done.source or "", 0.0) * len(bench.data)
+    forward = sum(work.forward.get(source, 0.0) for source in (done.source or "").split(AND))
+    seconds = sum(one.seconds for one in tier.done[name]) + forward * len(bench.data)
     return Row(name, role, done.source, done.stages, found.value, found.low, found.high, seconds / 60, "")
 
 

@@ -70,6 +70,9 @@ def arms(
         if name == "zero-shot" and not any(class_rows(s.card.head_classes, classes) for s in sources.values()):
             skipped.append((name, "no source knows the target's classes by name"))
             continue
+        if name == "experts" and len(sources) < 2:
+            skipped.append((name, "one source only"))
+            continue
         wanted.append(PlanLearner(name, "transfer", at_stage(plan(name), stage), sources, store))
     inputs = {"raw": raw}
     controls = (

@@ -39,13 +39,13 @@ class Solve:
         estimator: a name of `headstart.linear.catalog` ("ridge", "kernel-ridge", "prototype", "majority", "own-head").
         stages: stage names or aliases; ("*",) is every stage, ("..-2",) every stage but the last.
         select: "best" takes the one (source, stage) with the least leave-one-out error, "concat" all stages of the
-            best source together.
+            best source together, "experts" the best stages of as many sources as leave-one-out wants together.
         penalty: a fixed ridge penalty; None chooses by exact leave-one-out.
     """
 
     estimator: str
     stages: tuple[str, ...] = ("last",)
-    select: Literal["best", "concat"] = "best"
+    select: Literal["best", "concat", "experts"] = "best"
     penalty: float | None = None
     phase: Literal["solve"] = "solve"
 

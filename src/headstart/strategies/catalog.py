@@ -14,6 +14,7 @@ STRATEGIES = Registry(
         "prototype": "headstart.strategies.inductive.prototype:prototype",
         "earlier": "headstart.strategies.inductive.earlier:earlier",
         "all-stages": "headstart.strategies.inductive.all_stages:all_stages",
+        "experts": "headstart.strategies.inductive.experts:experts",
         "lp-ft": "headstart.strategies.inductive.lp_ft:lp_ft",
         "finetune": "headstart.strategies.inductive.finetune:finetune",
     },

@@ -28,7 +28,7 @@ from headstart.metrics.calibration import softmax
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 from headstart.training.loop import Epoch, predict, train
-from headstart.training.solve import Solved, class_rows, solve
+from headstart.training.solve import AND, Solved, class_rows, solve
 
 INNER = 0.2  # share of the training part that rate and epochs are chosen on
 EPOCHS = 8  # tried at most, where the budget allows
@@ -44,8 +44,8 @@ class FittedSolve:
 
     @property
     def source(self) -> str:
-        """The source whose features it reads."""
-        return self.solved.source
+        """The source whose features it reads; several are named together."""
+        return AND.join(self.solved.sources)
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -61,7 +61,8 @@ class FittedSolve:
         head = self.solved.head.state()
         phase = next(p for p in self.resolved.phases if isinstance(p, Solve))
         estimator = "ridge" if phase.estimator == "own-head" else phase.estimator
-        facts = {"source": self.source, "stages": list(self.stages), "plan": self.resolved.to_json()}
+        taps = [list(tap) for tap in self.solved.taps]
+        facts = {"taps": taps, "stages": list(self.stages), "plan": self.resolved.to_json()}
         return State(head.arrays, {"kind": "solve", "estimator": estimator, "head": dict(head.meta), **facts})
 
     @staticmethod
@@ -69,7 +70,8 @@ class FittedSolve:
         """The inverse of `state`."""
         meta = state.meta
         head: FittedHead = ESTIMATORS.load(meta["estimator"]).restore(State(state.arrays, meta["head"]))
-        return FittedSolve(Solved(head, meta["source"], tuple(meta["stages"])), Plan.from_json(meta["plan"]))
+        taps = tuple((source, stage) for source, stage in meta["taps"])
+        return FittedSolve(Solved(head, taps), Plan.from_json(meta["plan"]))
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ class PlanLearner:
                 weight, bias = head
                 nothing: Floats = np.empty((0, 0))
                 own = Ridge(weight[list(rows)].T, bias[list(rows)], 1.0, nothing, 0.0)
-                return Solved(own, name, (source.card.stage_names()[-1],))
+                return Solved(own, ((name, source.card.stage_names()[-1]),))
         raise UserError("a source whose own classes are the target's by name", "none", "Leave zero-shot out.")
 
     def _chosen(self, solved: Solved) -> Plan:
@@ -217,7 +219,7 @@ class PlanLearner:
     def _train(
         self, view: Dataset, solved: Solved | None, *, seed: int, workspace: Path | None, validation: Dataset | None
     ) -> FittedNet:
-        origin = cast(Source, self.sources[solved.source if solved else next(iter(self.sources))])
+        origin = cast(Source, self.sources[(solved.sources if solved else tuple(self.sources))[0]])
         net = origin.net(view.task.outputs, seed)
         if solved is not None:
             copy_head(net, solved)

@@ -11,41 +11,72 @@ from headstart.linear.catalog import ESTIMATORS
 from headstart.linear.heads import FittedHead, Head
 from headstart.sources.stages import resolve
 
+AND = " & "  # between the names of sources that serve together
+Taps = tuple[tuple[str, str], ...]
+"""(source, stage) of each block of features that a head reads, side by side."""
+
 
 @dataclass(frozen=True)
 class Solved:
     """A fitted closed form and the features that it reads."""
 
     head: FittedHead
-    source: str
-    stages: tuple[str, ...]
+    taps: Taps
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Whose features they are; several are named together as one, with `AND` between them."""
+        return tuple(dict.fromkeys(source for source, _ in self.taps))
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Of which stages; several sources have their stages in their own order."""
+        return tuple(stage for _, stage in self.taps)
 
     def predict(self, view: View, features: Features) -> Floats:
         """(n, C) probabilities."""
-        return self.head.predict([features.of(self.source, stage, view) for stage in self.stages])
+        return self.head.predict([features.of(source, stage, view) for source, stage in self.taps])
 
 
 def solve(phase: Solve, sources: Sequence[str], view: View, features: Features) -> Solved:
-    """Fit the estimator on each option that the phase leaves open and keep the one with the least LOO error."""
+    """Fit the estimator on each option that the phase leaves open and keep the one with the least LOO error.
+
+    Raises:
+        UserError: the phase leaves no option.
+    """
     estimator: type[Head] = ESTIMATORS.load(phase.estimator)
-    best: Solved | None = None
-    for source, stages in _options(phase, sources, features):
-        blocks = [features.of(source, stage, view) for stage in stages]
-        head = estimator.fit(blocks, view.targets, view.task.outputs, phase.penalty)
-        if best is None or head.error < best.head.error:
-            best = Solved(head, source, stages)
-    if best is None:
-        raise UserError("a source with at least one stage", "none", f"Give the strategy a source for {phase.stages}.")
-    return best
+
+    def fitted(taps: Taps) -> Solved:
+        blocks = [features.of(source, stage, view) for source, stage in taps]
+        return Solved(estimator.fit(blocks, view.targets, view.task.outputs, phase.penalty), taps)
+
+    def best(names: Sequence[str]) -> Solved:
+        every = (fitted(taps) for taps in _options(phase, names, features))
+        found = min(every, key=_error, default=None)
+        if found is None:
+            came = "none"
+            raise UserError("a source with at least one stage", came, f"Give the strategy a source for {phase.stages}.")
+        return found
+
+    if phase.select != "experts":
+        return best(sources)
+    first, *others = sorted((best((source,)) for source in sources), key=_error)
+    for other in others:  # a source that tells nothing new would only add noise
+        first = min(first, fitted((*first.taps, *other.taps)), key=_error)
+    return first
 
 
-def _options(phase: Solve, sources: Sequence[str], features: Features) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _error(solved: Solved) -> float:
+    return solved.head.error
+
+
+def _options(phase: Solve, sources: Sequence[str], features: Features) -> Iterator[Taps]:
     for source in sources:
-        stages = resolve(phase.stages, features.stages(source))
+        taps = tuple((source, stage) for stage in resolve(phase.stages, features.stages(source)))
         if phase.select == "concat":
-            yield source, stages
+            yield taps
         else:
-            yield from ((source, (stage,)) for stage in stages)
+            yield from ((tap,) for tap in taps)
 
 
 def class_rows(source_classes: Sequence[str], classes: Sequence[str]) -> tuple[int, ...] | None:

@@ -126,13 +126,15 @@ def _opened(folder: Path) -> Run:
         record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
         model = Model.model_validate_json((folder / MODEL).read_text(encoding="utf-8"))
         text = (folder / CARD).read_text(encoding="utf-8")
-        card = None if text == "null" else Card.model_validate_json(text)
+        several = text.startswith("[")
+        card = None if several or text == "null" else Card.model_validate_json(text)
     except (OSError, ValueError) as error:
         do = "Name a run folder that fit has written."
         raise UserError("a finished run", f"{folder} ({said(error)})", do) from None
     if card is None:
         do = "Fit with --deliver transfer, and start from that run."
-        raise UserError("a run that delivered a net", f"{folder}: {record.strategy}, which has none", do)
+        what = "which reads several nets" if several else "which has none"
+        raise UserError("a run that delivered a net", f"{folder}: {record.strategy}, {what}", do)
     found = sha256(there(folder / WEIGHTS))
     if found != (model.sha256 or found):
         do = "The weights are not those of the run; copy it again."
