@@ -30,7 +30,7 @@ from headstart.data.store import Store
 from headstart.modalities.image.read import read
 
 FOLDER = Path(".bench")
-MOST = 1000
+MOST = 600
 
 SOURCES = (
     "wheel:efficientnet-lite0", "wheel:efficientnet-lite1", "wheel:efficientnet-lite2", "wheel:mobilenet-v2",

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/bench_rank.py [--seeds 5] [--targets optdigits ...]
 
-For each target and seed 100 examples are labelled, the rest (86 to 900) are a test part in two halves. Every score
+For each target and seed 100 examples are labelled, the rest (86 to 500) are a test part in two halves. Every score
 looks at the labelled examples only and picks a source by its last stage, or a stage of any source. What a pick is worth
 is the accuracy of a ridge head, fitted on the labelled examples, on half B; the oracle picks the best on half A.
 Features are kept in the cache, so that a run that was cut goes on. benchmarks/results/rank.parquet has, for each pair,

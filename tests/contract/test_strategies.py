@@ -57,8 +57,8 @@ def test_gradient_plans_cover_every_parameter_and_train_the_head(name: str, arch
 def competitors(name: str, source: Source) -> dict[str, PlanLearner]:
     untrained = {n: load(n) for n in (RANDOM_FEATURES, SCRATCH)}
     found = arms(
-        [name], sources={source.name: source}, raw=RAW, untrained=untrained, classes=source.card.head_classes[:3],
-        stage=None, store=Store(),
+        [name], sources={source.name: source, "made:other": source}, raw=RAW, untrained=untrained,
+        classes=source.card.head_classes[:3], stage=None, store=Store(),
     )  # fmt: skip
     assert not found.skipped
     return {one.name: one for one in (*found.closed, *found.gradient)}

@@ -237,7 +237,7 @@ def test_a_block_that_gives_several_values_is_tapped_behind_its_sum() -> None:
     pixels = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8)
     planes = found.net(1).normalise(pixels)
     wanted = (planes + net.blocks[0].conv(planes)).mean((2, 3))
-    torch.testing.assert_close(found.tapper()(pixels)["blocks.0"], wanted.detach())
+    torch.testing.assert_close(found.pooled("avg").tapper()(pixels)["blocks.0"], wanted.detach())
 
 
 class Interleaved(nn.Module):

@@ -8,7 +8,7 @@ from headstart.nets.digit_cnn import DigitCnn
 from headstart.sources.card import NOT_STATED, Architecture, ImageInput, Layout, Pooling
 from headstart.sources.describe import describe
 from headstart.sources.load import load
-from headstart.sources.pooling import POOLINGS, POWER, pooled
+from headstart.sources.pooling import POOLINGS, POWER, WIDTH, cells, pooled
 from headstart.sources.source import Source
 from headstart.testing import check_source
 
@@ -43,6 +43,44 @@ def test_what_is_a_vector_already_stays() -> None:
 def test_the_average_of_low_precision_is_summed_in_float32() -> None:
     maps = torch.rand(1, 2, 64, 64).to(torch.bfloat16)
     torch.testing.assert_close(pooled(maps), maps.double().mean((2, 3)).float())
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_a_grid_is_the_average_of_each_cell(layout: Layout) -> None:
+    maps = torch.rand(2, 6, 9, 5)  # n, h, w, D
+    given = maps if layout == "NHWC" else maps.permute(0, 3, 1, 2)
+    found = pooled(given, layout, grid=3).view(2, 5, 3, 3)
+    for row in range(3):
+        for column in range(3):
+            cell = maps[:, 2 * row : 2 * row + 2, 3 * column : 3 * column + 3].mean((1, 2))
+            torch.testing.assert_close(found[:, :, row, column], cell)
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "expected"), [(32, 112, 4), (16, 3, 3), (128, 7, 2), (129, 7, 1), (2048, 7, 1)]
+)
+def test_the_grid_is_as_fine_as_keeps_a_stage_narrow(channels: int, side: int, expected: int) -> None:
+    assert cells(torch.zeros(1, channels, side, side), "NCHW") == expected
+    assert cells(torch.zeros(1, side, side, channels), "NHWC") == expected
+    assert cells(torch.zeros(1, side, channels), "NCHW") == 1
+
+
+@pytest.mark.parametrize("name", ["test_resnet@32", "test_convnext@32", "test_vit"])
+def test_stages_before_the_last_keep_where_things_are(name: str) -> None:
+    source = load(f"random:{name}")
+    check_source(source)
+    *early, last = source.card.stages
+    assert last.grid == 1
+    assert all(stage.dim <= WIDTH for stage in early)
+    side = source.input.size
+    pixels = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
+    here, plain = source.tapper()(pixels), source.pooled("avg").tapper()(pixels)
+    for stage in early:
+        cells_of = here[stage.name].view(2, -1, stage.grid**2)
+        assert cells_of.shape[1] == plain[stage.name].shape[1]
+        if source.input.size % (8 * stage.grid) == 0:  # cells of one size: their mean is the mean of all
+            torch.testing.assert_close(cells_of.mean(2), plain[stage.name], rtol=1e-4, atol=1e-5)
+    assert (name == "test_vit") == all(stage.grid == 1 for stage in early)
 
 
 NETS = ("test_resnet@32", "test_efficientnet@32", "test_convnext@32", "test_vit", "test_mambaout@64")

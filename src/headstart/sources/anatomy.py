@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from headstart.core.errors import UserError
 from headstart.sources.card import ImageInput, Layout, Stage
 from headstart.sources.formats.checks import said
-from headstart.sources.pooling import pooled
+from headstart.sources.pooling import cells, pooled
 
+AT_END = {"layout": "NCHW", "grid": 1}  # what a net puts out itself is a vector, or maps that it has no more use for
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
@@ -53,12 +54,13 @@ def stages(model: nn.Module, taken: ImageInput) -> tuple[Stage, ...]:
         if owner is not None:
             tap = _after(model, owner, run.order)
             name = owner if found or "." in owner or _prefix(waiting) else "stem"
-            found.append(Stage(name=name, tap=tap, dim=run.dims[tap], parameters=tuple(waiting), layout=layout))
+            dim, grid = run.shapes[tap]
+            found.append(Stage(name=name, tap=tap, dim=dim, parameters=tuple(waiting), layout=layout, grid=grid))
             waiting = []
     if waiting or not found:
         return (*found, Stage(name=_prefix(waiting) or "head", tap="", dim=run.last, parameters=tuple(waiting)))
     name = found[-1].name if _prefix(found[-1].parameters) else "head"
-    return (*found[:-1], found[-1].model_copy(update={"name": name, "tap": "", "dim": run.last, "layout": "NCHW"}))
+    return (*found[:-1], found[-1].model_copy(update={"name": name, "tap": "", "dim": run.last} | AT_END))
 
 
 def _groups(model: nn.Module) -> Iterator[list[str]]:
@@ -85,16 +87,16 @@ def _groups(model: nn.Module) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class _DryRun:
-    """Which modules put out maps or tokens, in the order they finish; their pooled width; the classifier's input."""
+    """Which modules put out maps or tokens, in the order they finish; pooled width and grid; the classifier's input."""
 
     order: Sequence[str]
-    dims: Mapping[str, int]
+    shapes: Mapping[str, tuple[int, int]]
     last: int
 
 
 def _dry_run(model: nn.Module, taken: ImageInput, layout: Layout) -> _DryRun:
     order: list[str] = []
-    dims: dict[str, int] = {}
+    shapes: dict[str, tuple[int, int]] = {}
     head = classifier_name(model)
     given: list[Tensor] = []
 
@@ -102,7 +104,8 @@ def _dry_run(model: nn.Module, taken: ImageInput, layout: Layout) -> _DryRun:
         def note(_module: nn.Module, _inputs: object, output: object) -> None:
             if isinstance(output, Tensor) and output.ndim in (3, 4):
                 order.append(name)
-                dims[name] = pooled(output, layout).shape[1]
+                grid = cells(output, layout)
+                shapes[name] = pooled(output, layout, grid=grid).shape[1], grid
 
         return note
 
@@ -118,7 +121,7 @@ def _dry_run(model: nn.Module, taken: ImageInput, layout: Layout) -> _DryRun:
     finally:
         for handle in handles:
             handle.remove()
-    return _DryRun(order, dims, pooled(given[0], layout).shape[1])
+    return _DryRun(order, shapes, pooled(given[0], layout).shape[1])
 
 
 def _owner(model: nn.Module, group: set[str], order: Sequence[str]) -> str | None:

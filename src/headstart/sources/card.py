@@ -92,6 +92,7 @@ class Stage(_Part):
         parameters: names of the parameters since the previous stage; all stages together hold every parameter of the
             trunk exactly once.
         layout: which axes of the tapped maps are channels.
+        grid: cells a side over which maps are averaged; 1 is everywhere.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Stage(_Part):
     dim: int
     parameters: tuple[str, ...]
     layout: Layout = "NCHW"
+    grid: int = Field(default=1, ge=1)
 
 
 class Head(_Part):
@@ -126,7 +128,8 @@ class Card(_Part):
         new_head: the head that its copies come with.
         head_classes: the class names that the source's own head predicts, in order; empty when there are none.
         norms: names of the normalisation modules.
-        pooling: how maps and tokens become features; None is the average, and at the end the net's own way.
+        pooling: how maps and tokens become features; None is the average over each stage's grid, and at the end the
+            net's own way.
         changes: what surgery did to the net as it was trained, one sentence each; what was re-initialised is named.
         benchmark: published score of the source on its own task (ImageNet top-1), the static baseline.
     """

@@ -15,7 +15,7 @@ from headstart.sources import surgery
 from headstart.sources.card import Card, Head, ImageInput, Pooling
 from headstart.sources.staged import StagedNet
 
-CODE = "stages-3"  # part of every feature's key: change it when the same card would give other features
+CODE = "stages-4"  # part of every feature's key: change it when the same card would give other features
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Source:
         digest = hashlib.sha256(CODE.encode())
         digest.update(self.card.architecture.model_dump_json().encode())
         digest.update(self.card.input.model_dump_json().encode())
-        digest.update(repr([(s.name, s.tap, s.dim) for s in self.card.stages]).encode())
+        digest.update(repr([(s.name, s.tap, s.dim, s.grid) for s in self.card.stages]).encode())
         digest.update((self.card.pooling or "").encode())
         for name, tensor in self.model.state_dict().items():
             digest.update(name.encode())

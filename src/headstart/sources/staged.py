@@ -93,7 +93,7 @@ class StagedNet(nn.Module):
         """(n, H, W, C) uint8 pixels -> (n, card.features): what the head gets."""
         last, given = self.card.stages[-1], self.normalise(pixels)
         output = until(self.trunk, last.tap, given) if last.tap else self.trunk(given)
-        return pooled(output, last.layout, self.card.pooling)
+        return pooled(output, last.layout, self.card.pooling, last.grid)
 
     def stages(self, pixels: Tensor) -> dict[str, Tensor]:
         """(n, H, W, C) uint8 pixels -> pooled (n, D) features of every stage, in one pass."""
@@ -112,7 +112,7 @@ class StagedNet(nn.Module):
 
     def _keep(self, found: dict[str, Tensor], stage: Stage) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            found[stage.name] = pooled(output, stage.layout, self.card.pooling)
+            found[stage.name] = pooled(output, stage.layout, self.card.pooling, stage.grid)
 
         return hook
 

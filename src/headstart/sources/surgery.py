@@ -170,14 +170,14 @@ def pooled_as(card: Card, model: nn.Module, how: Pooling) -> Operated:
         raise unknown_name("pooling", how, list(POOLINGS))
     if how == "cls" and not getattr(model, "num_prefix_tokens", 0):  # timm's name for it
         raise UserError("a net of timm with a class token", card.name, "Choose avg, max or gem.")
-    *early, last = card.stages
+    *early, last = (one.model_copy(update={"dim": one.dim // one.grid**2, "grid": 1}) for one in card.stages)
     own = not last.tap and not _unpools(model)
     if not last.tap and not own:  # what was a vector becomes maps
         last = last.model_copy(update={"layout": getattr(model, "output_fmt", "NCHW")})
     said = f"features pooled by {how}{'; the last stage keeps its own pooling' if own else ''}"
     new, _ = _operated(card, model, f"pool:{how}", said, {"pooling": how, "stages": (*early, last)})
     try:
-        fits = _try(new, model, card.input.size) == card.features
+        fits = _try(new, model, card.input.size) == last.dim
     except (RuntimeError, AssertionError, ValueError):
         fits = False
     if not fits:

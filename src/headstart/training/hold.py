@@ -109,7 +109,8 @@ def dream(net: StagedNet, targets: Tensor, seed: int, steps: int) -> Tensor:
             apart.clear()
             shift = [int(s) for s in chance.integers(-JITTER, JITTER + 1, 2)]
             output = net.trunk(planes.roll(shift, (2, 3)))
-            logits = _old(net)(pooled(output, net.card.stages[-1].layout, net.card.pooling))
+            last = net.card.stages[-1]
+            logits = _old(net)(pooled(output, last.layout, net.card.pooling, last.grid))
             loss = functional.cross_entropy(logits, targets.to(device)) + STATISTICS * torch.stack(apart).mean()
             optimiser.zero_grad()
             loss.backward()
