@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer and make; everything else is put into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo test check fix bench clean
+.PHONY: help setup weights demo test check fix bench calibrate clean
 
 BIN := .venv/bin
 # One stamp for each content of pyproject.toml in this place, one for each cache: a second `make setup` does nothing.
@@ -51,6 +51,9 @@ fix: setup ## format and mend what can be mended
 
 bench: setup ## benchmarks/results/*.json, hours
 	@for file in benchmarks/bench_*.py; do echo "bench: $$file"; $(BIN)/python $$file || exit 1; done
+
+calibrate: setup ## the outlook again, on its bank of real tasks (an hour): src/headstart/selection/outlook.json
+	@$(BIN)/python benchmarks/calibrate.py
 
 clean: ## everything that can be made again, but not runs/ and not the cache
 	rm -rf .venv .demo .bench .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist build

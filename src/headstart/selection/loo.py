@@ -1,15 +1,54 @@
-"""Ridge leave-one-out of every stage: the stage-by-stage curve, and what it says of similarity."""
+"""Exact leave-one-out of every stage, the stage-by-stage curve, and of the controls beside it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.core.predictions import Floats, Ints
 from headstart.core.protocols import Features, View
 from headstart.core.record import StageScore
-from headstart.linear.heads import Ridge
+from headstart.linear.heads import FittedHead, KernelRidge, Ridge
 from headstart.selection.rank import sureness
 
 ENOUGH = 1000  # examples; more would not move a ranking of stages
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Leave-one-out accuracies that need no transfer: raw input, features of an untrained net, the largest class."""
+
+    raw: float
+    random: float
+    majority: float
+
+    @property
+    def best(self) -> float:
+        """The strongest of them."""
+        return max(self.raw, self.random, self.majority)
+
+
+def some(view: View) -> Ints:
+    """Positions of at most `ENOUGH` examples, evenly spaced."""
+    return np.linspace(0, len(view) - 1, min(len(view), ENOUGH)).astype(int)
+
+
+def floor(raw: str, untrained: str, view: View, features: Features) -> Floor:
+    """What the closed-form controls reach, as their plans have it, on the examples that `stage_curve` looks at."""
+    rows = some(view)
+    targets, classes = view.targets[rows], view.task.outputs
+
+    def blocks(source: str) -> list[Floats]:
+        return [features.of(source, stage, view)[rows] for stage in features.stages(source)]
+
+    def right(head: FittedHead) -> float:
+        return float((head.loo.argmax(axis=1) == targets).mean())
+
+    return Floor(
+        raw=right(KernelRidge.fit(blocks(raw), targets, classes, None)),
+        random=right(Ridge.fit(blocks(untrained), targets, classes, None)),
+        majority=float(np.bincount(targets, minlength=classes).max() / len(targets)),
+    )
 
 
 def stage_curve(sources: Sequence[str], view: View, features: Features) -> tuple[StageScore, ...]:
@@ -17,7 +56,7 @@ def stage_curve(sources: Sequence[str], view: View, features: Features) -> tuple
 
     Costs one eigendecomposition a stage, of min(n, D) rows; at most `ENOUGH` examples are looked at.
     """
-    rows = np.linspace(0, len(view) - 1, min(len(view), ENOUGH)).astype(int)
+    rows = some(view)
     targets = view.targets[rows]
     at = [(source, stage) for source in sources for stage in features.stages(source)]
     blocks = [features.of(source, stage, view)[rows] for source, stage in at]

@@ -1,0 +1,314 @@
+"""Outcome calibration: fits `headstart.selection.outlook` to measured gains, and says how it does on unseen targets.
+
+    .venv/bin/python benchmarks/calibrate.py [--refit]        # or: make calibrate
+
+The bank was fixed before anything was fitted. Its tasks are the sets of `bank`, as they are (with every source) and
+changed in three ways (with two sources), and of each, for every number of labels in `SIZES`, three label maps: all
+classes, the classes merged into two random groups, three classes alone; and once 100 examples whose labels are
+shuffled, on which nothing helps. What is impossible (fewer than half of the examples left, a map that changes nothing)
+is left out.
+
+For each task and source: the signs, from the labelled examples; the transfer arm (of `linear`, `earlier` and
+`all-stages` the one with the least leave-one-out error) and the control (of raw input, random features and majority,
+likewise); both fitted on the labelled examples and judged on all others. Transfer helped if it gained more than the
+margin of 0.01. Which examples were right is kept in benchmarks/results/outlook.parquet.
+
+The model is a logistic regression (C = 1) on standardised signs; every target weighs the same. Everything said of it
+comes from models that have seen no task of the target in question; "by family" leaves out all targets of a family
+(the digits, the two drawings of the same emoji, the clip art). Both arms should be run where the probability lies
+between `low` and 1 - low: the narrowest such band, of those that share out 0.05, outside of which at most a tenth of
+the held-out tasks go the other way.
+"""
+
+import argparse
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from bank import CHANGES, SOURCES, TARGETS, TAUGHT, dataset
+from matplotlib.figure import Figure
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+
+import headstart.selection.outlook as fitted
+from headstart.advisor.arms import RANDOM_FEATURES
+from headstart.core.plan import Solve
+from headstart.core.progress import Silent
+from headstart.data.dataset import Dataset
+from headstart.data.store import Store
+from headstart.features.engine import choose
+from headstart.features.extract import extract
+from headstart.features.table import FeatureTable
+from headstart.modalities.image.baselines import RAW
+from headstart.selection.loo import floor, stage_curve
+from headstart.selection.outlook import SIGNS, Signs, chances
+from headstart.sources.access import EVERYTHING
+from headstart.sources.load import load
+from headstart.sources.source import Source
+from headstart.strategies.catalog import plan
+from headstart.training.solve import Solved, solve
+
+RESULTS = Path(__file__).parent / "results"
+MODEL = Path(fitted.__file__).with_name("outlook.json")
+SIZES = (25, 60, 130, 300)
+SHUFFLED = 100
+MARGIN = 0.01
+TRANSFER, CONTROLS = ("linear", "earlier", "all-stages"), ("raw", "random-features", "majority")
+ON_CHANGED = ("wheel:efficientnet-lite0", "wheel:mobilenet-v2")
+FAMILIES = {"optdigits": "digits", "mfeat": "digits", "mnist": "digits", "clipart-things": "clipart"}
+FAMILIES |= {"emoji-3d": "emoji", "emoji-flat": "emoji"}
+WRONG = 0.1
+BINS = np.linspace(0, 1, 11)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One task of the bank: a few labelled examples, and the others."""
+
+    name: str
+    few: Dataset
+    rest: Dataset
+
+
+# --- the bank
+
+
+def trials(data: Dataset, name: str) -> Iterator[Trial]:
+    """All tasks of a set."""
+    for size in SIZES:
+        for kind, mapped in maps(data, np.random.default_rng(zlib.crc32(f"{name} {size}".encode()))):
+            if size <= len(mapped) / 2 and size >= 2 * mapped.task.outputs:
+                yield trial(mapped, f"{name}, {kind}, {size}", size)
+    chance = np.random.default_rng(zlib.crc32(name.encode()))
+    yield trial(replace(data, targets=chance.permutation(data.targets)), f"{name}, shuffled", SHUFFLED)
+
+
+def maps(data: Dataset, chance: np.random.Generator) -> Iterator[tuple[str, Dataset]]:
+    """The label maps that change something."""
+    count = data.task.outputs
+    yield "all", data
+    if count > 2:
+        group = chance.permutation(np.arange(count) % 2)
+        two = replace(data.task, classes=("one", "other"))
+        yield "two groups", replace(data, targets=group[data.targets], task=two)
+    if count > 3:
+        three = chance.permutation(count)[:3]
+        task = replace(data.task, classes=tuple(data.task.classes[code] for code in three))
+        part = data.take(np.flatnonzero(np.isin(data.targets, three)))
+        codes = np.full(count, -1)
+        codes[three] = np.arange(3)
+        yield "three classes", replace(part, targets=codes[part.targets], task=task)
+
+
+def trial(data: Dataset, name: str, size: int) -> Trial:
+    """`size` examples with labels, by lot, every class among them."""
+    seed = zlib.crc32(name.encode())
+    few, rest = train_test_split(np.arange(len(data)), train_size=size, stratify=data.targets, random_state=seed)
+    return Trial(name, data.take(np.sort(few)), data.take(np.sort(rest)))
+
+
+# --- what happens on it
+
+
+def best(names: Sequence[str], source: str, few: Dataset, features: FeatureTable) -> Solved:
+    """Of these arms the one with the least leave-one-out error."""
+    phases = [phase for name in names for phase in plan(name).phases if isinstance(phase, Solve)]
+    return min((solve(phase, (source,), few, features) for phase in phases), key=lambda solved: solved.head.error)
+
+
+def outcomes(target: str, change: str, store: Store, sources: dict[str, Source]) -> list[dict[str, object]]:
+    """Signs and measured gain of every source on every task of a set."""
+    data = dataset(target, store, change)
+    names = SOURCES if change == "plain" else ON_CHANGED
+    mine = [name for name in names if TAUGHT.get(name) != target]
+    tapped = [RAW, *(sources[name] for name in (RANDOM_FEATURES, *mine))]
+    modes = {one.name: choose(one, data, store, Silent()) for one in tapped if isinstance(one, Source)}
+    features = extract(tapped, data, store, Silent(), modes)
+    rows = []
+    for one in trials(data, f"{target} {change}"):
+        few, rest = one.few, one.rest
+        controls = [
+            best([name], RANDOM_FEATURES if name == "random-features" else RAW.name, few, features) for name in CONTROLS
+        ]
+        control = hits(min(controls, key=lambda solved: solved.head.error), rest, features)
+        ground = floor(RAW.name, RANDOM_FEATURES, few, features)
+        for name in mine:
+            signs = Signs.of(few, stage_curve((name,), few, features), ground)
+            right = hits(best(TRANSFER, name, few, features), rest, features)
+            rows.append(
+                {"target": target, "change": change, "task": one.name, "source": name, "n": len(rest)}
+                | {sign: of(signs) for sign, of in SIGNS.items()}
+                | {"gain measured": right.mean() - control.mean(), "transfer": np.packbits(right).tobytes()}
+                | {"control": np.packbits(control).tobytes()}
+            )  # fmt: skip
+    return rows
+
+
+def hits(solved: Solved, rest: Dataset, features: FeatureTable) -> np.ndarray:
+    """Which of the others are right."""
+    return solved.predict(rest, features).argmax(axis=1) == rest.targets
+
+
+def measured() -> pd.DataFrame:
+    """The whole bank."""
+    store = Store()
+    sources = {name: load(name, EVERYTHING) for name in (*SOURCES, RANDOM_FEATURES)}
+    rows = []
+    for target in TARGETS:
+        for change in CHANGES:
+            rows += outcomes(target, change, store, sources)
+        print(f"{target}: {len(rows)} outcomes", flush=True)
+    return pd.DataFrame(rows)
+
+
+# --- the model, and how it does
+
+
+def fit(signs: np.ndarray, helped: np.ndarray, targets: np.ndarray) -> dict[str, object]:
+    """Logistic regression on standardised signs, every target weighing the same."""
+    _, at, counts = np.unique(targets, return_inverse=True, return_counts=True)
+    weights = len(targets) / (len(counts) * counts[at])
+    mean, scale = signs.mean(axis=0), np.maximum(signs.std(axis=0), 1e-9)
+    found = LogisticRegression(C=1.0, max_iter=1000).fit((signs - mean) / scale, helped, sample_weight=weights)
+    parts = {"mean": mean, "scale": scale, "weights": found.coef_[0]}
+    return {name: values.tolist() for name, values in parts.items()} | {"bias": float(found.intercept_[0])}
+
+
+def held_out(signs: np.ndarray, helped: np.ndarray, targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(n,) probabilities by models that have not seen the task's group."""
+    said = np.empty(len(helped))
+    for group in np.unique(groups):
+        out = groups == group
+        said[out] = chances(fit(signs[~out], helped[~out], targets[~out]), signs[out])
+    return said
+
+
+def base_rate(helped: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(n,) how often transfer helped on the other targets."""
+    return np.array([helped[groups != group].mean() for group in groups])
+
+
+def figures(said: np.ndarray, helped: np.ndarray, plain: np.ndarray, by_size: np.ndarray, low: float) -> np.ndarray:
+    """AUC, Brier, skill over the base rate and over labels a class, share of abstentions, wrong outside."""
+    brier, of_rate, of_size = (float(np.mean((one - helped) ** 2)) for one in (said, plain, by_size))
+    settled = (said <= low) | (said >= 1 - low)
+    wrong = float(np.mean((said > 0.5)[settled] != helped[settled])) if settled.any() else 0.0
+    area = roc_auc_score(helped, said) if 0 < helped.mean() < 1 else np.nan
+    return np.array([area, brier, 1 - brier / of_rate, 1 - brier / of_size, 1 - settled.mean(), wrong])
+
+
+FIGURES = ("AUC", "Brier", "skill over base rate", "skill over labels a class", "abstained", "wrong when settled")
+
+
+def band(said: np.ndarray, helped: np.ndarray) -> float:
+    """`low` of the narrowest band outside of which at most `WRONG` of the tasks go the other way."""
+    for low in np.arange(0.5, 0.0, -0.05):
+        settled = (said <= low) | (said >= 1 - low)
+        if np.mean((said > 0.5)[settled] != helped[settled]) <= WRONG:
+            return round(float(low), 2)
+    return 0.0
+
+
+def judged(rows: pd.DataFrame, groups: np.ndarray) -> tuple[np.ndarray, dict[str, object], float]:
+    """Held-out probabilities, figures with intervals over targets, and the band."""
+    signs, targets = rows[list(SIGNS)].to_numpy(float), rows.target.to_numpy()
+    helped = (rows["gain measured"] > MARGIN).to_numpy()
+    said = held_out(signs, helped, targets, groups)
+    size = signs[:, [list(SIGNS).index("labels a class, log10")]]
+    rivals = base_rate(helped, groups), held_out(size, helped, targets, groups)
+    low = band(said, helped)
+    chance, names, draws = np.random.default_rng(0), np.unique(targets), []
+    of = {name: np.flatnonzero(targets == name) for name in names}
+    for _ in range(1000):
+        at = np.concatenate([of[name] for name in chance.choice(names, len(names))])
+        draws.append(figures(said[at], helped[at], rivals[0][at], rivals[1][at], low))
+    value = figures(said, helped, *rivals, low)
+    ends = np.nanquantile(draws, [0.05, 0.95], axis=0)
+    three = np.stack([value, *ends], axis=1).round(3).tolist()
+    return said, dict(zip(FIGURES, three, strict=True)), low
+
+
+def policies(rows: pd.DataFrame, said: np.ndarray, low: float) -> dict[str, dict[str, float]]:
+    """What one would get by acting on it: mean accuracy in points against always running both and taking the better."""
+    gain = 100 * rows["gain measured"].to_numpy()
+    signs = rows[list(SIGNS)]
+    similar = (signs["last over earlier"] >= -MARGIN) & (signs["last over random"] > 0)
+    acts = {
+        "always transfer": np.ones(len(gain), bool),
+        "never transfer": np.zeros(len(gain), bool),
+        "textbook: transfer if similar": similar.to_numpy(),
+        "leave-one-out gain above 0": (signs["gain"] > 0).to_numpy(),
+        "outlook above 0.5": said > 0.5,
+    }
+    found = {name: np.maximum(gain, 0) - np.where(act, gain, 0) for name, act in acts.items()}
+    settled = (said <= low) | (said >= 1 - low)
+    found["outlook, both where it abstains"] = np.where(settled, found["outlook above 0.5"], 0)
+    return {
+        name: {"mean regret, points": round(float(lost.mean()), 2), "worst": round(float(lost.max()), 1),
+               "share that loses over 1 point": round(float((lost > 1).mean()), 3)}
+        for name, lost in found.items()
+    }  # fmt: skip
+
+
+def reliability(said: np.ndarray, helped: np.ndarray, targets: np.ndarray) -> list[list[float]]:
+    """For each bin: mean probability, share that helped, its interval over targets, number of tasks."""
+    found = []
+    for low, high in pairwise(BINS):
+        mine = (said >= low) & ((said < high) | (high == 1))
+        if not mine.any():
+            continue
+        names, chance = np.unique(targets[mine]), np.random.default_rng(0)
+        of = {name: helped[mine & (targets == name)] for name in names}
+        draws = [np.concatenate([of[n] for n in chance.choice(names, len(names))]).mean() for _ in range(1000)]
+        ends = np.quantile(draws, [0.05, 0.95])
+        found.append([round(float(v), 3) for v in (said[mine].mean(), helped[mine].mean(), *ends)] + [int(mine.sum())])
+    return found
+
+
+def draw(curve: list[list[float]], low: float, path: Path) -> None:
+    """The reliability curve as a picture."""
+    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    axes = figure.subplots()
+    mean, share, least, most, count = np.array(curve).T
+    axes.axvspan(low, 1 - low, color="0.92", label="run both arms")
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    axes.errorbar(mean, share, yerr=[share - least, most - share], fmt="o-", capsize=3, label="held-out targets")
+    for x, y, n in zip(mean, share, count, strict=True):
+        axes.annotate(f"{n:.0f}", (x, y), textcoords="offset points", xytext=(6, -11), fontsize=8, color="0.35")
+    axes.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="probability that transfer helps, as foretold")
+    axes.set(ylabel="share of tasks on which it did", title="Outlook on targets that it had not seen")
+    axes.legend(loc="upper left", frameon=False)
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Measure, or take what was measured; fit; judge; keep."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--refit", action="store_true", help="from outlook.parquet, nothing is measured again")
+    table = RESULTS / "outlook.parquet"
+    if not parser.parse_args().refit:
+        measured().to_parquet(table, compression="zstd")
+    rows = pd.read_parquet(table)
+    targets, helped = rows.target.to_numpy(), (rows["gain measured"] > MARGIN).to_numpy()
+    families = np.array([FAMILIES.get(name, name) for name in targets])
+    said, by_target, low = judged(rows, targets)
+    _, by_family, _ = judged(rows, families)
+    curve = reliability(said, helped, targets)
+    draw(curve, low, RESULTS / "outlook.png")
+    model = {"modalities": ["image"], "signs": list(SIGNS), **fit(rows[list(SIGNS)].to_numpy(float), helped, targets)}
+    bank = {"outcomes": len(rows), "tasks": rows.task.nunique(), "targets": list(TARGETS), "sources": list(SOURCES)}
+    bank |= {"changes": list(CHANGES), "sizes": SIZES, "margin": MARGIN, "helped": round(float(helped.mean()), 3)}
+    held = {"by target": by_target, "by family": by_family, "policies": policies(rows, said, low)}
+    said_of = {"bank": bank, "held out": held, "reliability": curve}
+    MODEL.write_text(json.dumps({**model, "both": [low, round(1 - low, 2)], **said_of}, indent=1) + "\n")
+    print(json.dumps({**said_of, "weights": dict(zip(SIGNS, model["weights"], strict=True)), "low": low}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
