@@ -34,7 +34,7 @@ MOST = 600
 
 SOURCES = (
     "wheel:efficientnet-lite0", "wheel:efficientnet-lite1", "wheel:efficientnet-lite2", "wheel:mobilenet-v2",
-    "wheel:mobilenet-v2-tracking", "wheel:mobilenet-v2-dogs", "wheel:vgg16", "wheel:vgg16-edges", "wheel:xception",
+    "wheel:mobilenet-v2-tracking", "wheel:mobilenet-v2-dogs", "wheel:vgg16", "wheel:xception",
     "wheel:mnist-cnn", "darknet:yolov3-tiny",
 )  # fmt: skip
 TAUGHT = {"wheel:mnist-cnn": "mnist"}

@@ -57,7 +57,7 @@ def test_a_grid_is_the_average_of_each_cell(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels", "side", "expected"), [(32, 112, 4), (16, 3, 3), (128, 7, 2), (129, 7, 1), (2048, 7, 1)]
+    ("channels", "side", "expected"), [(32, 112, 5), (16, 3, 3), (256, 7, 2), (257, 7, 1), (2048, 7, 1)]
 )
 def test_the_grid_is_as_fine_as_keeps_a_stage_narrow(channels: int, side: int, expected: int) -> None:
     assert cells(torch.zeros(1, channels, side, side), "NCHW") == expected

@@ -142,7 +142,7 @@ def test_windows_are_averaged_over_positions_not_over_channels() -> None:
     model = provider.construct(Architecture(name="swin_t", builder="torchvision"))
     found = {stage.name: stage for stage in stages(model, provider.taken(provider._registered("swin_t")))}
     assert [found[f"features.{i}"].dim // found[f"features.{i}"].grid ** 2 for i in (0, 2, 4, 6)] == [96, 192, 384, 768]
-    assert found["features.0"].grid == 2
+    assert found["features.0"].grid == 3
 
 
 def test_a_vision_transformer_is_built_for_the_size_of_its_weights() -> None:

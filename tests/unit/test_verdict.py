@@ -129,19 +129,20 @@ def comparison(p_gain: float, p_harm: float, said: str) -> Comparison:
 
 
 @pytest.mark.parametrize(
-    ("p_gain", "p_harm", "claimed", "modality", "asked", "role"),
+    ("p_gain", "p_harm", "claimed", "outlook", "asked", "role"),
     [
-        (0.99, 0.0, "helped", "image", "auto", "transfer"),
-        (0.85, 0.02, "undecided", "table", "auto", "transfer"),
-        (0.85, 0.10, "undecided", "table", "auto", "control"),
-        (0.40, 0.30, "undecided", "image", "auto", "transfer"),
-        (0.01, 0.90, "hurt", "image", "auto", "control"),
-        (0.01, 0.90, "hurt", "image", "transfer", "transfer"),
-        (0.99, 0.0, "helped", "image", "control", "control"),
+        (0.99, 0.0, "helped", 0.2, "auto", "transfer"),
+        (0.85, 0.02, "undecided", None, "auto", "transfer"),
+        (0.85, 0.10, "undecided", None, "auto", "control"),
+        (0.40, 0.30, "undecided", 0.7, "auto", "transfer"),
+        (0.40, 0.30, "undecided", 0.3, "auto", "control"),
+        (0.01, 0.90, "hurt", 0.9, "auto", "control"),
+        (0.01, 0.90, "hurt", 0.9, "transfer", "transfer"),
+        (0.99, 0.0, "helped", 0.9, "control", "control"),
     ],
 )
-def test_delivery(p_gain: float, p_harm: float, claimed: str, modality: str, asked: str, role: str) -> None:
-    found: Decision = decide(comparison(p_gain, p_harm, claimed), modality, asked)
+def test_delivery(p_gain: float, p_harm: float, claimed: str, outlook: float | None, asked: str, role: str) -> None:
+    found: Decision = decide(comparison(p_gain, p_harm, claimed), outlook, asked)
     assert found.role == role
     assert found.delivered == {"transfer": "linear", "control": "raw"}[role]
     assert found.rule

@@ -13,10 +13,9 @@ from headstart.advisor.study import Tier0, bound
 from headstart.advisor.work import Work
 from headstart.core.protocols import Role
 from headstart.core.record import Advice, StageScore
-from headstart.evaluation.evidence import Evidence, Examples
-from headstart.evaluation.figures import comparison
 from headstart.evaluation.verdict import score_interval
 from headstart.metrics.scores import metric as metric_named
+from headstart.selection.outlook import outlook
 from headstart.selection.rank import ranked
 from headstart.training.solve import AND
 
@@ -63,7 +62,15 @@ class AdviceResult:
             f"Measured: {a.quadrant} ({a.n_per_class:.0f} labels a class; the last stage is {a.similarity * 100:+.1f} "
             f"points from the best earlier one, {a.over_random * 100:+.1f} over random features).\n"
             f"The textbook would choose {says(a.quadrant)}. That is a prior; the estimates above were measured."
+            f"{_outlook(a)}"
         )
+
+
+def _outlook(advice: Advice) -> str:
+    if advice.p_helps is None:
+        return ""
+    do = "which is clear enough" if advice.settled else "which is not clear: run both arms, as fit does"
+    return f"\nTransfer gains more than a point on {advice.p_helps:.0%} of tasks that look like this one, {do}."
 
 
 def _said(one: StageScore) -> str:
@@ -85,16 +92,7 @@ def options(bench: Bench, arms: Arms, work: Work, tier: Tier0) -> AdviceResult:
         for one in bound(arms, tier.source)
         if one.role == "transfer"
     ]  # fmt: skip
-    judged = comparison(
-        Evidence(
-            bench.data.task.classes, {one.name: one.role for one in arms.closed}, Examples.of(bench.data), tier.oof,
-            None, {},
-        ),
-        metric,
-        work.asked.seed,
-    )  # fmt: skip
-    p_helps = judged.p_gain if judged else None
-    said = advice(len(bench.data) / bench.data.task.outputs, tier.curve, tier.random_floor, p_helps)
+    said = advice(tier.signs, outlook(tier.signs, bench.data.modality.name))
     ordered = sorted(closed, key=lambda row: row.estimate, reverse=metric.higher_is_better)
     rows = (*_reasons(ordered), *gradient)
     return AdviceResult(rows, said, metric.name, ranked(tier.curve), bench.data.warnings)

@@ -6,10 +6,8 @@ Similar means that the last stage is, within the margin, at least as good as eve
 features: a source that saw something alike keeps getting better towards its output.
 """
 
-from collections.abc import Sequence
-
-from headstart.core.record import Advice, StageScore
-from headstart.selection.distance.stage_gap import stage_gaps
+from headstart.core.record import Advice
+from headstart.selection.outlook import Outlook, Signs
 
 SMALL = 100.0
 MARGIN = 0.01  # of accuracy: a smaller difference between stages is nobody's
@@ -21,24 +19,23 @@ QUADRANTS = {
 }
 
 
-def advice(n_per_class: float, curve: Sequence[StageScore], random_floor: float, p_helps: float | None) -> Advice:
-    """Size from the labels, similarity from the stage curve of the source whose last stage is best.
+def advice(signs: Signs, outlook: Outlook | None) -> Advice:
+    """Size from the labels, similarity from the source whose last stage is best, the chance from the bank.
 
     Args:
-        n_per_class: labels divided by classes.
-        curve: leave-one-out accuracy of each stage of each source.
-        random_floor: the same of an untrained net's features.
-        p_helps: probability that transfer helps, as the comparison has measured it.
+        signs: what leave-one-out has shown.
+        outlook: what the bank makes of it, if it has tasks of this kind.
     """
-    best = max(stage_gaps(curve, random_floor), key=lambda gap: gap.last)
-    similar = best.over_earlier >= -MARGIN and best.over_random > 0
-    name, _ = QUADRANTS[n_per_class < SMALL, similar]
+    over_earlier = 0.0 if signs.earlier is None else signs.last - signs.earlier
+    over_random, n_per_class = signs.last - signs.random, signs.examples / signs.classes
+    name, _ = QUADRANTS[n_per_class < SMALL, over_earlier >= -MARGIN and over_random > 0]
     return Advice(
         n_per_class=n_per_class,
-        similarity=best.over_earlier,
-        over_random=best.over_random,
+        similarity=over_earlier,
+        over_random=over_random,
         quadrant=name,
-        p_helps=p_helps,
+        p_helps=outlook.helps if outlook else None,
+        settled=outlook.settled if outlook else None,
     )
 
 

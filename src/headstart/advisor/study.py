@@ -20,7 +20,8 @@ from headstart.evaluation.evidence import Evidence, Examples, as_kept
 from headstart.evaluation.figures import Figures, comparison, figures
 from headstart.evaluation.folds import OutOfFold
 from headstart.metrics.scores import metric as metric_named
-from headstart.selection.loo import stage_curve
+from headstart.selection.loo import floor, stage_curve
+from headstart.selection.outlook import Signs, outlook
 from headstart.sources.surgery import FRESH
 from headstart.training.loop import DivergedError, time_step
 from headstart.training.plan_learner import FittedAny, PlanLearner
@@ -33,7 +34,7 @@ class Tier0:
     done: Mapping[str, Sequence[Done]]
     oof: OutOfFold
     curve: tuple[StageScore, ...]
-    random_floor: float
+    signs: Signs
     source: str
 
 
@@ -67,8 +68,9 @@ def look(bench: Bench, arms: Arms, sources: Sequence[str]) -> Tier0:
     oof = OutOfFold(bench.maps, bench.data.task.outputs)
     done = tier0(bench, arms.closed, oof)
     curve = stage_curve(sources, bench.data, bench.features)
-    floor = scores(bench, oof, metric_named("accuracy")).get("random-features", 0.0)
-    return Tier0(done, oof, curve, floor, chosen_source(done, sources))
+    raw, untrained = (next(iter(one.sources)) for one in arms.closed if one.name in ("raw", "random-features"))
+    signs = Signs.of(bench.data, curve, floor(raw, untrained, bench.data, bench.features))
+    return Tier0(done, oof, curve, signs, chosen_source(done, sources))
 
 
 def chosen_source(done: Mapping[str, Sequence[Done]], sources: Sequence[str]) -> str:
@@ -188,7 +190,8 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
         evidence = Evidence(bench.data.task.classes, roles, train, tier.oof, test, {})
         judged = comparison(evidence, metric, work.asked.seed)
         assert judged is not None, "every run has a transfer arm and a control"
-        decision = decide(judged, bench.data.modality.name, work.asked.deliver)
+        said = advice(tier.signs, outlook(tier.signs, bench.data.modality.name))
+        decision = decide(judged, said.p_helps, work.asked.deliver)
         work_file.replace_text(bench.ledger.folder / "decision.json", decision.model_dump_json())
         save(work)
     with clock.stage("train"):
@@ -199,5 +202,4 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
         evidence = replace(evidence, tested={arm: as_kept(values) for arm, values in tested.items()})
         found = figures(evidence, decision.delivered, metric, work.asked.seed)
     done = dict(tier.done) | climbed
-    said = advice(len(bench.data) / bench.data.task.outputs, tier.curve, tier.random_floor, judged.p_gain)
     return Study(arms, work, done, tier.curve, said, evidence, found, decision, fitted, failed)

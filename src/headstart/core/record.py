@@ -146,7 +146,8 @@ class Advice(_Part):
     similarity: float = Field(description="leave-one-out accuracy: last stage minus best earlier stage")
     over_random: float = Field(description="leave-one-out accuracy: last stage minus random features")
     quadrant: str
-    p_helps: float | None
+    p_helps: float | None = Field(description="probability that transfer gains more than the margin, by the outlook")
+    settled: bool | None = Field(default=None, description="tasks that look like this went one way; else run both arms")
 
 
 class Budget(_Part):

@@ -9,12 +9,18 @@ Asked = Literal["auto", "transfer", "control"]
 
 SURE = 0.8  # P(gain > 0) at which transfer is adopted: in simulation 3-6 % harm and two thirds of the gain kept
 HARM = 0.05  # and at most this chance that it costs more than the margin
-INCUMBENT = {"image": "transfer"}  # who stays when nothing is decided; until calibrated
+LIKELY = 0.5  # the outlook's chance from which transfer is who stays when nothing is decided
 
 
-def decide(comparison: Comparison, modality: str, asked: Asked) -> Decision:
-    """Deliver transfer if it is surely no worse, keep the incumbent while undecided; `--deliver` overrules."""
-    role, rule = _choose(comparison, modality, asked)
+def decide(comparison: Comparison, outlook: float | None, asked: Asked) -> Decision:
+    """Deliver transfer if it is surely no worse, keep the incumbent while undecided; `--deliver` overrules.
+
+    Args:
+        comparison: of the best transfer arm with the strongest control.
+        outlook: probability that transfer helps, from tasks that look like this one; without it the control stays.
+        asked: for one of the two, or "auto".
+    """
+    role, rule = _choose(comparison, outlook, asked)
     return Decision(
         delivered=comparison.transfer if role == "transfer" else comparison.control,
         role=role,
@@ -25,13 +31,14 @@ def decide(comparison: Comparison, modality: str, asked: Asked) -> Decision:
     )
 
 
-def _choose(comparison: Comparison, modality: str, asked: Asked) -> tuple[Literal["transfer", "control"], str]:
+def _choose(comparison: Comparison, outlook: float | None, asked: Asked) -> tuple[Literal["transfer", "control"], str]:
     if asked != "auto":
         return asked, f"--deliver {asked}"
     if comparison.p_gain >= SURE and comparison.p_harm <= HARM:
         return "transfer", f"P(gain > 0) >= {SURE} and P(gain < -margin) <= {HARM}"
     if comparison.claim == "hurt":
         return "control", "transfer hurt"
-    if INCUMBENT.get(modality, "control") == "transfer" and comparison.claim == "undecided":
-        return "transfer", f"undecided, and transfer is the incumbent for {modality} data"
-    return "control", "undecided, and the control is the incumbent"
+    seen = "no outlook for this kind of data" if outlook is None else f"an outlook of {outlook:.0%} for transfer"
+    if outlook is not None and outlook >= LIKELY:
+        return "transfer", f"undecided, and {seen}"
+    return "control", f"undecided, and {seen}"

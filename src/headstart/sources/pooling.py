@@ -15,7 +15,7 @@ from torch.nn import functional
 from headstart.sources.card import Layout, Pooling
 
 POWER = 3.0  # of the generalised mean: what Radenovic et al. 2018 start from, between the average and the maximum
-WIDTH = 512  # features at most that a grid may make of an earlier stage; what is wider has one cell
+WIDTH = 1024  # features at most that a grid may make of an earlier stage; what is wider has one cell
 LEAST = 1e-6  # a generalised mean is of positive numbers
 
 Axes = tuple[int, ...]

@@ -15,7 +15,7 @@ from headstart.sources import surgery
 from headstart.sources.card import Card, Head, ImageInput, Pooling
 from headstart.sources.staged import StagedNet
 
-CODE = "stages-4"  # part of every feature's key: change it when the same card would give other features
+CODE = "stages-5"  # part of every feature's key: change it when the same card would give other features
 
 
 @dataclass(frozen=True)
