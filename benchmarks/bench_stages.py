@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/bench_stages.py [--draws 50]
 
 The net of `wheel:mnist-cnn`, untrained, learns Fashion-MNIST (60,000 clothes) or 4,000 digits of MNIST. Its stages then
-serve digits of MNIST that it has not seen, or the 8 x 8 digits of optdigits: one pair that is unlike, one that is alike.
+serve digits of MNIST that it has not seen, or the 8 x 8 digits of optdigits: a pair that is unlike, and one alike.
 For 2, 5 and 10 labels a class, drawn anew fifty times, headstart chooses a stage by leave-one-out on these labels;
 1,000 other examples say what each stage was worth (a ridge head on the same labels). Regret is against the stage that
 was best in hindsight of that very draw. Beside it: the same net untrained, raw pixels, all stages together.
@@ -29,6 +29,9 @@ from headstart.training.solve import solve
 RESULT = Path(__file__).parent / "results" / "stages.json"
 SIZES, JUDGED = (2, 5, 10), 1000
 PAIRS = {"fashion -> mnist, unlike": ("fashion", "mnist"), "mnist -> optdigits, alike": ("mnist", "optdigits")}
+BESIDE = (
+    ("all stages", "all-stages", "net"), ("untrained net", "random-features", "untrained"), ("pixels", "raw", "pixels"),
+)  # fmt: skip
 Labelled = tuple[np.ndarray, np.ndarray]  # (n, 28, 28) uint8 pictures, (n,) codes
 
 
@@ -117,12 +120,10 @@ def one(tables: Tables, few: Rows, rest: Rows) -> dict[str, float]:
     found = {stage: accuracy(Solve("ridge", stages=(stage,)), "net") for stage in names}
     found |= {"chosen": accuracy(Solve("ridge", stages=("*",)), "net"), "last": found[names[-1]]}
     best = max(found[stage] for stage in names)
-    beside = {
-        "all stages": ("all-stages", "net"),
-        "untrained net": ("random-features", "untrained"),
-        "pixels": ("raw", "pixels"),
-    }
-    found |= {name: accuracy(plan(strategy).phases[0], source) for name, (strategy, source) in beside.items()}  # type: ignore[arg-type]
+    for name, strategy, source in BESIDE:
+        (phase,) = plan(strategy).phases
+        assert isinstance(phase, Solve)
+        found[name] = accuracy(phase, source)
     return found | {"regret": best - found["chosen"], "regret of the last": best - found["last"],
                     "chosen over last": found["chosen"] - found["last"]}  # fmt: skip
 

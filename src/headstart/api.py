@@ -238,7 +238,7 @@ def advise(
         found = survey(question, None, store, shown, clock)
         tier = look(found.bench, found.arms, found.work.sources)
         work = with_steps(found.work, found.arms, tier, len(found.bench.data), asked.minutes * 60)
-        return options(found.bench, found.arms, work, tier)
+        return options(found.bench, found.arms, work, tier, found.cards.values())
 
 
 def load(run: str | Path) -> Result:

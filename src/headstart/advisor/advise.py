@@ -1,7 +1,7 @@
 """Advice: every option with its estimate, its minutes here, and the reason. Trains nothing for keeps."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from headstart.evaluation.verdict import score_interval
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.outlook import outlook
 from headstart.selection.rank import ranked
+from headstart.sources.card import Card
 from headstart.training.solve import AND
 
 SHOWN = 3  # stages that are named; the rest stands in the JSON
@@ -38,6 +39,25 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Static:
+    """What is known of a source whatever the target: the rival that every transferability score has to beat.
+
+    Attributes:
+        source: its name.
+        benchmark: its published score on its own task (ImageNet top-1, percent), if there is one.
+        parameters: its size.
+    """
+
+    source: str
+    benchmark: float | None
+    parameters: int
+
+    def __str__(self) -> str:
+        score = "no published score" if self.benchmark is None else f"{self.benchmark:.1f} % on its own task"
+        return f"{self.source} {score}, {self.parameters / 1e6:.1f} M parameters"
+
+
+@dataclass(frozen=True)
 class AdviceResult:
     """Options, best first, and the quadrant that was measured."""
 
@@ -45,20 +65,23 @@ class AdviceResult:
     advice: Advice
     metric: str
     ranking: tuple[StageScore, ...] = ()
+    static: tuple[Static, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One JSON object."""
         rows: list[dict[str, Any]] = [asdict(row) for row in self.rows]
         ranking = [one.model_dump() for one in self.ranking]
-        advice = self.advice.model_dump()
-        return json.dumps({"schema": 1, "metric": self.metric, "rows": rows, "ranking": ranking, "advice": advice})
+        static = [asdict(one) for one in self.static]
+        said = {"rows": rows, "ranking": ranking, "static": static, "advice": self.advice.model_dump()}
+        return json.dumps({"schema": 1, "metric": self.metric, **said})
 
     def text(self) -> str:
         """Sentences on the features and on the quadrant."""
         a, features = self.advice, "; ".join(map(_said, self.ranking[:SHOWN]))
         return (
             f"Best features, by leave-one-out: {features}.\n"
+            f"Without a look at the data: {'; '.join(map(str, self.static))}.\n"
             f"Measured: {a.quadrant} ({a.n_per_class:.0f} labels a class; the last stage is {a.similarity * 100:+.1f} "
             f"points from the best earlier one, {a.over_random * 100:+.1f} over random features).\n"
             f"The textbook would choose {says(a.quadrant)}. That is a prior; the estimates above were measured."
@@ -77,7 +100,7 @@ def _said(one: StageScore) -> str:
     return f"{one.source} {one.stage} {one.accuracy:.3f} (best in {one.sure:.0%} of redraws)"
 
 
-def options(bench: Bench, arms: Arms, work: Work, tier: Tier0) -> AdviceResult:
+def options(bench: Bench, arms: Arms, work: Work, tier: Tier0, cards: Iterable[Card]) -> AdviceResult:
     """Closed forms with their out-of-fold intervals; gradient arms with the range that they could plausibly reach."""
     metric = metric_named(work.asked.metric)
     closed = [_closed(bench, one.name, one.role, work, tier) for one in arms.closed]
@@ -95,7 +118,9 @@ def options(bench: Bench, arms: Arms, work: Work, tier: Tier0) -> AdviceResult:
     said = advice(tier.signs, outlook(tier.signs, bench.data.modality.name))
     ordered = sorted(closed, key=lambda row: row.estimate, reverse=metric.higher_is_better)
     rows = (*_reasons(ordered), *gradient)
-    return AdviceResult(rows, said, metric.name, ranked(tier.curve), bench.data.warnings)
+    static = (Static(card.name, card.benchmark, card.parameters) for card in cards)
+    by_score = tuple(sorted(static, key=lambda one: (-(one.benchmark or 0.0), -one.parameters)))
+    return AdviceResult(rows, said, metric.name, ranked(tier.curve), by_score, bench.data.warnings)
 
 
 def _closed(bench: Bench, name: str, role: Role, work: Work, tier: Tier0) -> Row:
