@@ -43,6 +43,11 @@ class Rows:
     targets: np.ndarray
     task: Task
 
+    @property
+    def keys(self) -> list[str]:
+        """Content keys."""
+        return [str(at) for at in self.index]
+
     def __len__(self) -> int:
         return len(self.index)
 

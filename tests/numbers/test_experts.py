@@ -10,7 +10,7 @@ from headstart.core.predictions import Floats, Ints
 from headstart.core.problem import Task
 from headstart.linear.heads import Ridge
 from headstart.strategies.catalog import plan
-from headstart.training.solve import solve
+from headstart.training.solve import Fits, solve
 
 N = 240
 TASK = Task("class", "classes", ("a", "b", "c", "d"))
@@ -23,6 +23,11 @@ class Rows:
     index: Ints
     targets: Ints
     task: Task = TASK
+
+    @property
+    def keys(self) -> list[str]:
+        """Content keys."""
+        return [str(at) for at in self.index]
 
     def __len__(self) -> int:
         return len(self.index)
@@ -89,3 +94,14 @@ def test_one_source_alone_is_its_best_stage(made: tuple[Rows, Rows, Tables]) -> 
         solve(Solve("ridge", stages=("*",), select=how), ("second",), few, tables) for how in ("experts", "best")
     )
     assert experts.taps == best.taps == (("second", "early"),)
+
+
+def test_what_one_arm_has_fitted_another_takes_and_another_view_gets_its_own(made: tuple[Rows, Rows, Tables]) -> None:
+    few, rest, tables = made
+    fits, phase = Fits(), Solve("ridge", stages=("*",))
+    one = solve(phase, ("second",), few, tables, fits)
+    again = solve(Solve("ridge", stages=("..-2",)), ("second",), few, tables, fits)
+    assert again.head is one.head
+    assert solve(Solve("ridge", stages=("..-2",), penalty=1.0), ("second",), few, tables, fits).head is not one.head
+    other = solve(phase, ("second",), rest, tables, fits)
+    np.testing.assert_array_equal(other.head.loo, solve(phase, ("second",), rest, tables).head.loo)

@@ -10,7 +10,7 @@ from headstart.sources.source import Source
 from headstart.sources.surgery import FRESH
 from headstart.strategies.catalog import STRATEGIES, plan
 from headstart.training.plan_learner import PlanLearner
-from headstart.training.solve import class_rows
+from headstart.training.solve import Fits, class_rows
 
 RANDOM_FEATURES = "random:resnet10t@96"  # untrained features: a cheap architecture, at a cheap size
 SCRATCH = "random:test_resnet@64"  # the small net at low resolution that a patient person would train from scratch
@@ -66,6 +66,7 @@ def arms(
     """
     skipped: list[tuple[str, str]] = []
     wanted: list[PlanLearner] = []
+    fits = Fits()
     for name in names:
         if name == "zero-shot" and not any(class_rows(s.card.head_classes, classes) for s in sources.values()):
             skipped.append((name, "no source knows the target's classes by name"))
@@ -73,7 +74,7 @@ def arms(
         if name == "experts" and len(sources) < 2:
             skipped.append((name, "one source only"))
             continue
-        wanted.append(PlanLearner(name, "transfer", at_stage(plan(name), stage), sources, store))
+        wanted.append(PlanLearner(name, "transfer", at_stage(plan(name), stage), sources, store, fits=fits))
     inputs = {"raw": raw}
     controls = (
         PlanLearner("majority", "control", plan("majority"), inputs, store),

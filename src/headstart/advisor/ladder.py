@@ -71,8 +71,9 @@ def _done(fitted: FittedAny, probabilities: Floats, seconds: float) -> Done:
 
 
 def tier0(bench: Bench, learners: Sequence[PlanLearner], oof: OutOfFold) -> dict[str, list[Done]]:
-    """Every closed form on every repeat and fold."""
-    work = [(one, unit) for one in learners for unit in units(one.name, len(bench.maps))]
+    """Every closed form on every repeat and fold, fold by fold: arms that try the same features share their fits."""
+    by_fold = zip(*(units(one.name, len(bench.maps)) for one in learners), strict=True)
+    work = [(one, unit) for fold in by_fold for one, unit in zip(learners, fold, strict=True)]
     found: dict[str, list[Done]] = {}
     with bench.progress.step("closed forms", len(work)) as step:
         for learner, unit in work:

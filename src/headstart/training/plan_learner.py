@@ -28,7 +28,7 @@ from headstart.metrics.calibration import softmax
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 from headstart.training.loop import Epoch, predict, train
-from headstart.training.solve import AND, Solved, class_rows, solve
+from headstart.training.solve import AND, Fits, Solved, class_rows, solve
 
 INNER = 0.2  # share of the training part that rate and epochs are chosen on
 EPOCHS = 8  # tried at most, where the budget allows
@@ -125,6 +125,8 @@ class PlanLearner:
         sources: what to start from; anything with cached features serves a closed form, a `Source` is needed to train.
         store: where prepared pixels are kept.
         epochs: how many epochs may be tried when the plan leaves the number open.
+        step: progress of its training.
+        fits: closed forms that it shares with other learners.
     """
 
     name: str
@@ -134,6 +136,7 @@ class PlanLearner:
     store: Store
     epochs: int = EPOCHS
     step: Step | None = field(default=None, compare=False)
+    fits: Fits | None = field(default=None, compare=False)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -199,7 +202,7 @@ class PlanLearner:
             return None
         if phase.estimator == "own-head":
             return self._own_head(view)
-        return solve(phase, tuple(self.sources), view, features)
+        return solve(phase, tuple(self.sources), view, features, self.fits)
 
     def _own_head(self, view: Dataset) -> Solved:
         for name, source in self.sources.items():

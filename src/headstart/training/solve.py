@@ -38,17 +38,44 @@ class Solved:
         return self.head.predict([features.of(source, stage, view) for source, stage in self.taps])
 
 
-def solve(phase: Solve, sources: Sequence[str], view: View, features: Features) -> Solved:
+class Fits:
+    """Closed forms on the view that was seen last: arms that try the same features share one fit."""
+
+    def __init__(self) -> None:
+        self._view: object = None
+        self._known: dict[object, Solved] = {}
+
+    def get(self, phase: Solve, taps: Taps, view: View, features: Features) -> Solved:
+        """The estimator of the phase, fitted on these features of the view."""
+        seen = (tuple(view.keys), view.targets.tobytes())
+        if seen != self._view:
+            self._view, self._known = seen, {}
+        asked = (phase.estimator, phase.penalty, taps)
+        if asked not in self._known:
+            estimator: type[Head] = ESTIMATORS.load(phase.estimator)
+            blocks = [features.of(source, stage, view) for source, stage in taps]
+            head = estimator.fit(blocks, view.targets, view.task.outputs, phase.penalty)
+            self._known[asked] = Solved(head, taps)
+        return self._known[asked]
+
+
+def solve(phase: Solve, sources: Sequence[str], view: View, features: Features, fits: Fits | None = None) -> Solved:
     """Fit the estimator on each option that the phase leaves open and keep the one with the least LOO error.
+
+    Args:
+        phase: what is to be fitted on what.
+        sources: to choose from.
+        view: the examples to learn from.
+        features: of all sources.
+        fits: what other phases have fitted already.
 
     Raises:
         UserError: the phase leaves no option.
     """
-    estimator: type[Head] = ESTIMATORS.load(phase.estimator)
+    known = fits or Fits()
 
     def fitted(taps: Taps) -> Solved:
-        blocks = [features.of(source, stage, view) for source, stage in taps]
-        return Solved(estimator.fit(blocks, view.targets, view.task.outputs, phase.penalty), taps)
+        return known.get(phase, taps, view, features)
 
     def best(names: Sequence[str]) -> Solved:
         every = (fitted(taps) for taps in _options(phase, names, features))
