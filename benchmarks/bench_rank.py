@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from bank import SOURCES, TARGETS, TAUGHT, dataset
+from rivals import RIVALS
 from scipy.stats import weightedtau
 from sklearn.model_selection import train_test_split
 
@@ -50,18 +51,22 @@ def pairs(target: str, seeds: int, store: Store, sources: dict[str, Source]) -> 
         for name, source in sources.items():
             last = source.card.stages[-1].name
             for stage in features.stages(name):
-                judged = one(name, stage, few, rest, features)
+                judged = one(name, stage, few, rest, features, last=stage == last)
                 rows.append({"target": target, "seed": seed, "source": name, "stage": stage, "last": stage == last}
                             | judged | {"static": source.card.benchmark, "size": source.card.parameters})  # fmt: skip
     return rows
 
 
-def one(source: str, stage: str, few: Dataset, rest: Dataset, features: FeatureTable) -> dict[str, object]:
+def one(
+    source: str, stage: str, few: Dataset, rest: Dataset, features: FeatureTable, *, last: bool
+) -> dict[str, object]:
     """Every score of one stage's features, and what they give."""
     block, classes = features.of(source, stage, few), few.task.outputs
     head = Ridge.fit([block], few.targets, classes, None)
     hits = head.predict([features.of(source, stage, rest)]).argmax(axis=1) == rest.targets
     found = {name: score.of(block, few.targets, classes) for name, score in SCORES.items()}
+    rivals = RIVALS if last else {}  # they are slow
+    found |= {name: score(block, few.targets, classes) for name, score in rivals.items()}
     return {**found, "ridge-loo error": -head.error, "hits": np.packbits(hits).tobytes(), "n": len(hits)}
 
 
@@ -95,7 +100,8 @@ def table(rows: pd.DataFrame, question: str) -> dict[str, dict[str, object]]:
     """For each score: mean regret and tau with intervals over targets."""
     rows = rows[rows["last"]] if question == "sources" else rows
     out: dict[str, dict[str, object]] = {}
-    for score in ("static", "size", *SCORES, "ridge-loo error", "combined"):
+    rivals = RIVALS if question == "sources" else ()
+    for score in ("static", "size", *SCORES, *rivals, "ridge-loo error", "combined"):
         cells = [(target, judged(part, score)) for (target, _), part in rows.groupby(["target", "seed"])]
         found = pd.DataFrame([cell for _, cell in cells]).groupby([target for target, _ in cells]).mean()
         out[score] = {
