@@ -12,6 +12,7 @@ from headstart.advisor.account import histories, record
 from headstart.advisor.advise import AdviceResult, options
 from headstart.advisor.arms import strategies as known_strategies
 from headstart.advisor.clock import Clock
+from headstart.advisor.glance import glance
 from headstart.advisor.study import Study, conclude, look, settled, with_steps
 from headstart.advisor.survey import Question, Survey, survey
 from headstart.advisor.work import Asked, Work
@@ -236,9 +237,10 @@ def advise(
     with tempfile.TemporaryDirectory() as scratch:
         question = Question(data, asked, tuple(loaded.values()), wanted[1], Path(scratch))
         found = survey(question, None, store, shown, clock)
-        tier = look(found.bench, found.arms, found.work.sources)
-        work = with_steps(found.work, found.arms, tier, len(found.bench.data), asked.minutes * 60)
-        return options(found.bench, found.arms, work, tier, found.cards.values())
+        with clock.stage("select"):
+            seen = glance(found.bench, found.arms, found.work.sources, metric_named(asked.metric))
+        work = with_steps(found.work, found.arms, seen.tier, len(found.bench.data), asked.minutes * 60)
+        return options(found.bench, found.arms, work, seen, found.cards.values())
 
 
 def load(run: str | Path) -> Result:

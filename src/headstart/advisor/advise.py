@@ -7,13 +7,13 @@ from typing import Any
 
 from headstart.advisor.arms import Arms
 from headstart.advisor.budget import EPOCHS, OTHER, climb_cost, optimistic
+from headstart.advisor.glance import Glance
 from headstart.advisor.ladder import Bench
 from headstart.advisor.rules import advice, says
-from headstart.advisor.study import Tier0, bound
+from headstart.advisor.study import bound
 from headstart.advisor.work import Work
 from headstart.core.protocols import Role
 from headstart.core.record import Advice, StageScore
-from headstart.evaluation.verdict import score_interval
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.outlook import outlook
 from headstart.selection.rank import ranked
@@ -100,10 +100,10 @@ def _said(one: StageScore) -> str:
     return f"{one.source} {one.stage} {one.accuracy:.3f} (best in {one.sure:.0%} of redraws)"
 
 
-def options(bench: Bench, arms: Arms, work: Work, tier: Tier0, cards: Iterable[Card]) -> AdviceResult:
-    """Closed forms with their out-of-fold intervals; gradient arms with the range that they could plausibly reach."""
-    metric = metric_named(work.asked.metric)
-    closed = [_closed(bench, one.name, one.role, work, tier) for one in arms.closed]
+def options(bench: Bench, arms: Arms, work: Work, seen: Glance, cards: Iterable[Card]) -> AdviceResult:
+    """Closed forms with their leave-one-out scores; gradient arms with the range that they could plausibly reach."""
+    metric, tier = metric_named(work.asked.metric), seen.tier
+    closed = [_closed(bench, one.name, one.role, work, seen) for one in arms.closed]
     best = max((row.estimate for row in closed if row.role == "transfer"), default=0.0)
     gradient = [
         Row(
@@ -123,14 +123,10 @@ def options(bench: Bench, arms: Arms, work: Work, tier: Tier0, cards: Iterable[C
     return AdviceResult(rows, said, metric.name, ranked(tier.curve), by_score, bench.data.warnings)
 
 
-def _closed(bench: Bench, name: str, role: Role, work: Work, tier: Tier0) -> Row:
-    done = tier.done[name][0]
-    found = score_interval(
-        tier.oof.of(name), bench.data.targets, bench.data.groups, metric_named(work.asked.metric), work.asked.seed,
-        refits=True,
-    )  # fmt: skip
+def _closed(bench: Bench, name: str, role: Role, work: Work, seen: Glance) -> Row:
+    (done,), found = seen.tier.done[name], seen.scores[name]
     forward = sum(work.forward.get(source, 0.0) for source in (done.source or "").split(AND))
-    seconds = sum(one.seconds for one in tier.done[name]) + forward * len(bench.data)
+    seconds = done.seconds + forward * len(bench.data)
     return Row(name, role, done.source, done.stages, found.value, found.low, found.high, seconds / 60, "")
 
 

@@ -1,6 +1,6 @@
 """Exact leave-one-out of every stage, the stage-by-stage curve, and of the controls beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,11 +58,21 @@ def stage_curve(sources: Sequence[str], view: View, features: Features) -> tuple
     """
     rows = some(view)
     targets = view.targets[rows]
+
+    def fitted(source: str, stage: str) -> Ridge:
+        return Ridge.fit([features.of(source, stage, view)[rows]], targets, view.task.outputs, None)
+
+    return curve(sources, features, targets, fitted)
+
+
+def curve(
+    sources: Sequence[str], features: Features, targets: Ints, fitted: Callable[[str, str], Ridge]
+) -> tuple[StageScore, ...]:
+    """The same from ridge heads, by source and stage, that were fitted on n examples with these (n,) targets."""
     at = [(source, stage) for source in sources for stage in features.stages(source)]
-    blocks = [features.of(source, stage, view)[rows] for source, stage in at]
-    loo = (Ridge.fit([block], targets, view.task.outputs, None).loo for block in blocks)
-    hits = np.array([scores.argmax(axis=1) == targets for scores in loo])
+    heads = [fitted(source, stage) for source, stage in at]
+    hits = np.array([head.loo.argmax(axis=1) == targets for head in heads])
     return tuple(
-        StageScore(source=source, stage=stage, dim=block.shape[1], accuracy=float(right.mean()), sure=float(sure))
-        for (source, stage), block, right, sure in zip(at, blocks, hits, sureness(hits), strict=True)
+        StageScore(source=name, stage=stage, dim=len(head.weight), accuracy=float(right.mean()), sure=float(sure))
+        for (name, stage), head, right, sure in zip(at, heads, hits, sureness(hits), strict=True)
     )

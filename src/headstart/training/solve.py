@@ -72,28 +72,35 @@ def solve(phase: Solve, sources: Sequence[str], view: View, features: Features, 
     Raises:
         UserError: the phase leaves no option.
     """
-    known = fits or Fits()
+    return min(candidates(phase, sources, view, features, fits or Fits()), key=error)
 
-    def fitted(taps: Taps) -> Solved:
-        return known.get(phase, taps, view, features)
 
-    def best(names: Sequence[str]) -> Solved:
-        every = (fitted(taps) for taps in _options(phase, names, features))
-        found = min(every, key=_error, default=None)
-        if found is None:
-            came = "none"
-            raise UserError("a source with at least one stage", came, f"Give the strategy a source for {phase.stages}.")
+def candidates(phase: Solve, sources: Sequence[str], view: View, features: Features, fits: Fits) -> Sequence[Solved]:
+    """All that `solve` chooses from, fitted; the arguments are the same.
+
+    Raises:
+        UserError: there is nothing to choose from.
+    """
+
+    def each(names: Sequence[str]) -> Sequence[Solved]:
+        found = [fits.get(phase, taps, view, features) for taps in _options(phase, names, features)]
+        if not found:
+            do = f"Give the strategy a source for {phase.stages}."
+            raise UserError("a source with at least one stage", "none", do)
         return found
 
     if phase.select != "experts":
-        return best(sources)
-    first, *others = sorted((best((source,)) for source in sources), key=_error)
-    for other in others:  # a source that tells nothing new would only add noise
-        first = min(first, fitted((*first.taps, *other.taps)), key=_error)
-    return first
+        return each(sources)
+    alone = sorted((min(each((source,)), key=error) for source in sources), key=error)
+    best, together = alone[0], list[Solved]()
+    for other in alone[1:]:  # a source that tells nothing new would only add noise
+        together.append(fits.get(phase, (*best.taps, *other.taps), view, features))
+        best = min(best, together[-1], key=error)
+    return [*alone, *together]
 
 
-def _error(solved: Solved) -> float:
+def error(solved: Solved) -> float:
+    """Its mean squared leave-one-out error."""
     return solved.head.error
 
 

@@ -1,0 +1,94 @@
+"""A glance: every closed form by its own exact leave-one-out, one fit for each set of features. What `advise` shows.
+
+The ladder's folds are fairer to arms that choose, and twenty times the work; here the interval of an arm pays for what
+it was chosen from.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from headstart.advisor.arms import Arms
+from headstart.advisor.ladder import Bench
+from headstart.advisor.ledger import Done
+from headstart.advisor.study import Tier0, chosen_source
+from headstart.core.plan import Solve
+from headstart.core.predictions import Floats
+from headstart.core.protocols import Metric
+from headstart.core.record import StageScore
+from headstart.evaluation.folds import OutOfFold
+from headstart.evaluation.verdict import chosen_interval
+from headstart.linear.heads import Ridge
+from headstart.metrics.intervals import Interval
+from headstart.selection.loo import Floor, curve
+from headstart.selection.outlook import Signs
+from headstart.training.plan_learner import FittedSolve, PlanLearner
+from headstart.training.solve import AND, Fits, Solved, candidates, error
+
+ALIKE = ("own-head", "majority")  # estimators that leaving one example out changes nothing of, or makes nonsense of
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What one fit of everything has shown.
+
+    Attributes:
+        tier: as the ladder would have it, with leave-one-out in place of folds.
+        scores: arm -> its score.
+    """
+
+    tier: Tier0
+    scores: Mapping[str, Interval]
+
+
+def glance(bench: Bench, arms: Arms, sources: Sequence[str], metric: Metric) -> Glance:
+    """Fit each closed form once on all that is not test."""
+    data, fits = bench.data, Fits()
+    oof = OutOfFold(np.zeros((1, len(data)), dtype=np.int64), data.task.outputs)
+    done: dict[str, Sequence[Done]] = {}
+    scores: dict[str, Interval] = {}
+    with bench.progress.step("leave-one-out", len(arms.closed)) as step:
+        for one in arms.closed:
+            step.note(one.name)
+            started = time.perf_counter()
+            tables, pick, solved = _left_out(bench, one, fits)
+            each = [table[None] for table in tables]
+            scores[one.name] = chosen_interval(each, pick, data.targets, data.groups, metric, bench.seed)
+            oof.fill(one.name, np.zeros(len(data), dtype=np.int64), np.arange(len(data)), tables[pick])
+            seconds = time.perf_counter() - started
+            done[one.name] = [Done(tables[pick], seconds, AND.join(solved.sources), solved.stages)]
+            step.advance()
+        stages = _curve(bench, sources, fits)
+    signs = Signs.of(data, stages, _floor(bench, oof))
+    return Glance(Tier0(done, oof, stages, signs, chosen_source(done, sources)), scores)
+
+
+def _left_out(bench: Bench, learner: PlanLearner, fits: Fits) -> tuple[Sequence[Floats], int, Solved]:
+    """(n, C) leave-one-out probabilities of all that an arm chooses from, which it chose, and that one."""
+    (phase,) = (phase for phase in learner.plan.phases if isinstance(phase, Solve))
+    if phase.estimator in ALIKE:
+        fitted = learner.fit(bench.data, seed=bench.seed, features=bench.features)
+        assert isinstance(fitted, FittedSolve)
+        return [fitted.predict(bench.data, bench.features).probabilities], 0, fitted.solved
+    tried = candidates(phase, tuple(learner.sources), bench.data, bench.features, fits)
+    pick = min(range(len(tried)), key=lambda at: error(tried[at]))
+    return [one.head.loo for one in tried], pick, tried[pick]
+
+
+def _curve(bench: Bench, sources: Sequence[str], fits: Fits) -> tuple[StageScore, ...]:
+    phase = Solve("ridge")
+
+    def fitted(source: str, stage: str) -> Ridge:
+        return cast(Ridge, fits.get(phase, ((source, stage),), bench.data, bench.features).head)
+
+    return curve(sources, bench.features, bench.data.targets, fitted)
+
+
+def _floor(bench: Bench, oof: OutOfFold) -> Floor:
+    def right(arm: str) -> float:
+        return float((oof.of(arm)[0].argmax(axis=1) == bench.data.targets).mean())
+
+    return Floor(raw=right("raw"), random=right("random-features"), majority=right("majority"))
