@@ -36,3 +36,11 @@ def test_ranking_is_by_accuracy_then_by_sureness() -> None:
     rows = [("a", 0.8, 0.1), ("b", 0.9, 0.3), ("c", 0.9, 0.5), ("d", 0.1, 0.0)]
     curve = [StageScore(source="s", stage=name, dim=1, accuracy=acc, sure=sure) for name, acc, sure in rows]
     assert [one.stage for one in ranked(curve)] == ["c", "b", "a", "d"]
+
+
+def test_evidence_ranks_beside_accuracy() -> None:
+    rows = [("a", 0.9, 1.0), ("b", 0.9, 3.0), ("c", 0.8, 2.0), ("d", 0.2, -1.0)]
+    curve = [StageScore(source="s", stage=name, dim=1, accuracy=acc, logme=value) for name, acc, value in rows]
+    assert [one.stage for one in ranked(curve)] == ["b", "a", "c", "d"]
+    swapped = [one.model_copy(update={"accuracy": one.logme, "logme": one.accuracy}) for one in curve]
+    assert [one.stage for one in ranked(swapped)] == ["b", "a", "c", "d"]

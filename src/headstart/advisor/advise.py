@@ -80,7 +80,7 @@ class AdviceResult:
         """Sentences on the features and on the quadrant."""
         a, features = self.advice, "; ".join(map(_said, self.ranking[:SHOWN]))
         return (
-            f"Best features, by leave-one-out: {features}.\n"
+            f"Best features, by leave-one-out and evidence: {features}.\n"
             f"Without a look at the data: {'; '.join(map(str, self.static))}.\n"
             f"Measured: {a.quadrant} ({a.n_per_class:.0f} labels a class; the last stage is {a.similarity * 100:+.1f} "
             f"points from the best earlier one, {a.over_random * 100:+.1f} over random features).\n"
@@ -97,7 +97,7 @@ def _outlook(advice: Advice) -> str:
 
 
 def _said(one: StageScore) -> str:
-    return f"{one.source} {one.stage} {one.accuracy:.3f} (best in {one.sure:.0%} of redraws)"
+    return f"{one.source} {one.stage} {one.accuracy:.3f} (most accurate in {one.sure:.0%} of redraws)"
 
 
 def options(bench: Bench, arms: Arms, work: Work, seen: Glance, cards: Iterable[Card]) -> AdviceResult:

@@ -23,7 +23,7 @@ from headstart.evaluation.folds import OutOfFold
 from headstart.evaluation.verdict import chosen_interval
 from headstart.linear.heads import Ridge
 from headstart.metrics.intervals import Interval
-from headstart.selection.loo import Floor, curve
+from headstart.selection.loo import Floor, curve, with_evidence
 from headstart.selection.outlook import Signs
 from headstart.training.plan_learner import FittedSolve, PlanLearner
 from headstart.training.solve import AND, Fits, Solved, candidates, error
@@ -84,7 +84,8 @@ def _curve(bench: Bench, sources: Sequence[str], fits: Fits) -> tuple[StageScore
     def fitted(source: str, stage: str) -> Ridge:
         return cast(Ridge, fits.get(phase, ((source, stage),), bench.data, bench.features).head)
 
-    return curve(sources, bench.features, bench.data.targets, fitted)
+    stages = curve(sources, bench.features, bench.data.targets, fitted)
+    return with_evidence(stages, bench.data, bench.features)
 
 
 def _floor(bench: Bench, oof: OutOfFold) -> Floor:

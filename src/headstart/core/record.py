@@ -186,7 +186,8 @@ class StageScore(_Part):
     stage: str
     dim: int
     accuracy: float
-    sure: float = Field(default=0.0, description="how often it would be the best of all, were the examples redrawn")
+    sure: float = Field(default=0.0, description="how often it would be the most accurate, were the examples redrawn")
+    logme: float | None = Field(default=None, description="log evidence of the labels, nats an example")
 
 
 class Record(_Part):

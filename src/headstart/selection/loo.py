@@ -9,9 +9,11 @@ from headstart.core.predictions import Floats, Ints
 from headstart.core.protocols import Features, View
 from headstart.core.record import StageScore
 from headstart.linear.heads import FittedHead, KernelRidge, Ridge
+from headstart.selection.logme import logme
 from headstart.selection.rank import sureness
 
 ENOUGH = 1000  # examples; more would not move a ranking of stages
+FEW = 300  # examples for the evidence, which 100 are enough for
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def floor(raw: str, untrained: str, view: View, features: Features) -> Floor:
 def stage_curve(sources: Sequence[str], view: View, features: Features) -> tuple[StageScore, ...]:
     """Exact leave-one-out accuracy of a ridge head on each stage of each source, input to output.
 
-    Costs one eigendecomposition a stage, of min(n, D) rows; at most `ENOUGH` examples are looked at.
+    Costs one eigendecomposition a stage, of min(n, D) rows; at most `ENOUGH` examples are looked at. The evidence that
+    `rank` looks at beside it is of fewer still.
     """
     rows = some(view)
     targets = view.targets[rows]
@@ -62,7 +65,7 @@ def stage_curve(sources: Sequence[str], view: View, features: Features) -> tuple
     def fitted(source: str, stage: str) -> Ridge:
         return Ridge.fit([features.of(source, stage, view)[rows]], targets, view.task.outputs, None)
 
-    return curve(sources, features, targets, fitted)
+    return with_evidence(curve(sources, features, targets, fitted), view, features)
 
 
 def curve(
@@ -76,3 +79,11 @@ def curve(
         StageScore(source=name, stage=stage, dim=len(head.weight), accuracy=float(right.mean()), sure=float(sure))
         for (name, stage), head, right, sure in zip(at, heads, hits, sureness(hits), strict=True)
     )
+
+
+def with_evidence(scores: Sequence[StageScore], view: View, features: Features) -> tuple[StageScore, ...]:
+    """The curve with the log evidence of each stage, on the same at most `FEW` examples."""
+    rows = np.linspace(0, len(view) - 1, min(len(view), FEW)).astype(int)
+    targets, classes = view.targets[rows], view.task.outputs
+    evidence = (logme(features.of(one.source, one.stage, view)[rows], targets, classes) for one in scores)
+    return tuple(one.model_copy(update={"logme": value}) for one, value in zip(scores, evidence, strict=True))

@@ -1,9 +1,10 @@
 """Which source and which stage look best, and how sure that is: another draw of examples might say otherwise."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from headstart.core.predictions import Floats
 from headstart.core.record import StageScore
@@ -11,9 +12,19 @@ from headstart.core.record import StageScore
 RESAMPLES = 1000
 
 
-def ranked(curve: Iterable[StageScore]) -> tuple[StageScore, ...]:
-    """Best first; where two are equal, the one that more redraws of the examples prefer."""
-    return tuple(sorted(curve, key=lambda one: (-one.accuracy, -one.sure)))
+def ranked(curve: Sequence[StageScore]) -> tuple[StageScore, ...]:
+    """Best first, by the mean of two ranks: leave-one-out accuracy, and log evidence, which tells apart what ties.
+
+    Of nine ways to rank eleven sources and their stages on eleven targets with 100 labels this one lost least against
+    the best in hindsight (benchmarks/bench_rank.py): between sources -0.1 points [-0.8, 0.6], the accuracy alone 0.0,
+    the evidence alone 0.2, the sources' published scores 1.1, their sizes 2.8; between all stages 0.6 [0.0, 1.3], the
+    accuracy alone 1.1.
+    """
+    places = rankdata([one.accuracy for one in curve])
+    if all(one.logme is not None for one in curve):
+        places = places + rankdata([one.logme for one in curve])
+    order = sorted(range(len(curve)), key=lambda at: (places[at], curve[at].sure), reverse=True)
+    return tuple(curve[at] for at in order)
 
 
 def sureness(hits: NDArray[np.bool_], seed: int = 0) -> Floats:
