@@ -146,7 +146,10 @@ def publish(folder: Path, finished: Path) -> None:
 
 def _write_checkpoints(folder: Path, aside: Path, arm: str) -> None:
     """The epochs of the delivered net's final training: a later run may start from any of them (`checkpoint:`)."""
-    epochs = sorted((folder / "checkpoints" / final(arm)).glob("epoch-*.safetensors"))
+    place = folder / "checkpoints" / final(arm)
+    phases = sorted(place.glob("phase *"), key=lambda phase: int(phase.name.split()[1]))
+    # Of several phases the last: what an epoch did not move is then as in the delivered net.
+    epochs = sorted((phases[-1] if phases else place).glob("epoch-*.safetensors"))
     for path in epochs:
         (aside / "checkpoints").mkdir(exist_ok=True)
         strip(path, aside / "checkpoints" / path.name)

@@ -1,20 +1,30 @@
 """Every registered strategy and control keeps the contract; so would an outsider's."""
 
+import copy
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
-from headstart.advisor.arms import RANDOM_FEATURES, SCRATCH, arms
+from headstart.advisor.arms import RANDOM_FEATURES, SCRATCH, arms, strategies
 from headstart.core.plan import Plan, Rule, Solve, Train
+from headstart.core.progress import Silent
 from headstart.core.protocols import Role
+from headstart.data.dataset import Dataset
 from headstart.data.store import Store
+from headstart.features.extract import extract
 from headstart.modalities.image.baselines import RAW
 from headstart.sources.load import load
 from headstart.sources.source import Source
-from headstart.strategies.catalog import CONTROLS, STRATEGIES, plan
+from headstart.strategies.catalog import CONTROLS, DEFAULT, STRATEGIES, plan
 from headstart.testing import check_strategy
+from headstart.testing.strategies import made
+from headstart.training.adapters import attached
 from headstart.training.groups import resolve
-from headstart.training.plan_learner import PlanLearner
+from headstart.training.plan_learner import FittedNet, PlanLearner, headed
 
 NAMES = (*STRATEGIES.names(), *CONTROLS.names())
 
@@ -22,6 +32,22 @@ NAMES = (*STRATEGIES.names(), *CONTROLS.names())
 @pytest.fixture(scope="module")
 def tiny() -> Source:
     return load("random:test_resnet@64")
+
+
+@pytest.fixture(scope="module")
+def lively(tiny: Source) -> Source:
+    """A source none of whose norms has a scale of zero, as untrained residual blocks do: behind one nothing learns."""
+    model = copy.deepcopy(tiny.model)
+    for norm in tiny.card.norms:
+        torch.nn.init.ones_(model.get_parameter(f"{norm}.weight"))
+    return Source(tiny.card, model)
+
+
+@pytest.fixture(scope="module")
+def hard() -> Dataset:
+    """Labels by chance: no head on frozen features comes near them, and whatever learns can bring the loss down."""
+    data = made(("a", "b", "c"))
+    return replace(data, targets=np.random.default_rng(0).permutation(data.targets))
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +72,94 @@ def test_a_plan_is_called_as_it_is_registered_and_survives_json(name: str) -> No
 @pytest.mark.parametrize("name", [n for n in NAMES if not plan(n).closed_form])
 @pytest.mark.parametrize("architecture", ["test_resnet@64", "mobilenetv3_small_050@64", "convnext_atto@64"])
 def test_gradient_plans_cover_every_parameter_and_train_the_head(name: str, architecture: str) -> None:
-    source = load(f"random:{architecture}")
+    source = headed(load(f"random:{architecture}"), plan(name))
     net = source.net(3)
     for phase in (p for p in plan(name).phases if isinstance(p, Train)):
-        rates = resolve(source.card, net, phase.rules)
-        assert set(rates) == {n for n, _ in net.named_parameters()}
-        assert all(rates[f"head.{part}"] is not None for part in ("weight", "bias"))
+        with attached(net, source.card, phase.rank, seed=0):
+            rates = resolve(source.card, net, phase.rules)
+            assert set(rates) == {n for n, _ in net.named_parameters()}
+        assert all(rates[f"head.{part}"] is not None for part, _ in net.head.named_parameters())
+
+
+TRUNK_LEARNS = {  # of test_resnet's stages: stem, layer1 to layer4
+    "lp-ft": {"layer2", "layer3", "layer4"},
+    "finetune": {"stem", "layer1", "layer2", "layer3", "layer4"},
+    "mlp-head": set(),
+    "partial": {"layer3", "layer4"},
+    "gradual": {"stem", "layer1", "layer2", "layer3", "layer4"},
+    "first-block": {"stem", "layer1"},
+    "norm-only": {"stem", "layer1", "layer2", "layer3", "layer4"},
+    "l2-sp": {"stem", "layer1", "layer2", "layer3", "layer4"},
+    "lora": {"stem", "layer1", "layer2", "layer3", "layer4"},
+}
+KINDS = {"norm-only": lambda leaf, norm: norm, "lora": lambda leaf, norm: leaf == "weight" and not norm}
+
+
+def bits(tensor: Tensor) -> bytes:
+    return tensor.detach().reshape(-1).numpy().tobytes()
+
+
+def test_who_competes_when_nobody_is_named() -> None:
+    names = ("zero-shot", "linear", "prototype", "earlier", "all-stages", "experts", "lp-ft", "finetune")
+    assert strategies(()) == names == DEFAULT
+    assert set(DEFAULT) < set(STRATEGIES.names())
+    assert strategies(("lora",)) == ("lora",)
+
+
+def test_every_strategy_that_trains_says_here_what_it_may_move() -> None:
+    assert set(TRUNK_LEARNS) == {n for n in STRATEGIES.names() if not plan(n).closed_form}
+
+
+@pytest.mark.parametrize("name", TRUNK_LEARNS)
+def test_what_is_frozen_stays_bit_identical_and_what_learns_moves(
+    name: str, lively: Source, hard: Dataset, tmp_path: Path
+) -> None:
+    one, store = plan(name).resolve(epochs=3, lr=1e-3), Store(tmp_path)
+    start = headed(lively, one).net(3).state_dict()
+    features = extract([lively], hard, store, Silent())
+    fitted = PlanLearner(name, "transfer", one, {lively.name: lively}, store).fit(hard, seed=0, features=features)
+    assert isinstance(fitted, FittedNet)
+    net, norms = fitted.net, {f"trunk.{norm}" for norm in lively.card.norms}
+    after = net.state_dict()
+    assert set(after) == set(start), "the net that is kept has the source's own architecture"
+    moved = {key for key in start if key.startswith("trunk.") and bits(start[key]) != bits(after[key])}
+    parameters = {key for key, _ in net.named_parameters()}
+    inside = {f"trunk.{p}" for s in lively.card.stages if s.name in TRUNK_LEARNS[name] for p in s.parameters}
+    kind = KINDS.get(name, lambda leaf, norm: True)
+    may = {key for key in inside if kind(key.rpartition(".")[2], key.rpartition(".")[0] in norms)}
+    assert moved & parameters == may
+    buffers = moved - parameters
+    assert bool(buffers) == any(isinstance(p, Train) and p.norm == "train" for p in one.phases)
+    assert {key.rpartition(".")[0] for key in buffers} <= norms
+    assert any(bits(start[key]) != bits(after[key]) for key in start if key.startswith("head."))
+
+
+@pytest.mark.parametrize("name", TRUNK_LEARNS)
+def test_it_learns_a_made_problem(name: str, lively: Source, hard: Dataset, tmp_path: Path) -> None:
+    """Against the head that it starts from, solved or zero: the loss on the clean examples falls."""
+    store, every = Store(tmp_path), np.arange(len(hard))
+    features = extract([lively], hard, store, Silent())
+
+    def loss(epochs: int, lr: float) -> float:
+        phases = (replace(p, lr=lr) if isinstance(p, Train) else p for p in plan(name).phases)
+        one = replace(plan(name), phases=tuple(phases)).resolve(epochs=epochs, lr=lr)
+        learner = PlanLearner(name, "transfer", one, {lively.name: lively}, store)
+        found = learner.fit(hard, seed=0, features=features).predict(hard, features).probabilities
+        return -float(np.log(found[every, hard.targets]).mean())
+
+    assert loss(20, 1e-3) < min(loss(1, 1e-12), np.log(3)) - 0.02
+
+
+@pytest.mark.parametrize("name", TRUNK_LEARNS)
+def test_the_resolved_plan_says_all_and_survives_json(name: str, tiny: Source, hard: Dataset, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    features = extract([tiny], hard, store, Silent())
+    learner = PlanLearner(name, "transfer", plan(name), {tiny.name: tiny}, store, epochs=2)
+    resolved, fitted = learner.resolve(hard, seed=0, features=features, workspace=tmp_path / "work")
+    phases = [p for p in resolved.plan.phases if isinstance(p, Train)]
+    assert all(p.epochs and p.lr for p in phases)
+    assert Plan.from_json(resolved.plan.to_json()) == resolved.plan
+    assert [e.epoch for e in fitted.history] == list(range(1, len(fitted.history) + 1))
 
 
 def competitors(name: str, source: Source) -> dict[str, PlanLearner]:

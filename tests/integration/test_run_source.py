@@ -260,6 +260,17 @@ def test_a_checkpoint_beside_a_closed_form_starts_from_the_frozen_net(
     assert load_named(f"checkpoint:{run}").identity == load_named(f"run:{trained}").identity
 
 
+def test_of_several_phases_the_last_one_s_epochs_are_kept(tmp_path: Path) -> None:
+    place = tmp_path / "unfinished" / "checkpoints" / runs.final("gradual")
+    for phase in (2, 10):
+        (place / f"phase {phase}").mkdir(parents=True)
+        save_file({"trunk.a": torch.tensor(phase)}, place / f"phase {phase}" / "epoch-0001.safetensors")
+    (tmp_path / "run").mkdir()
+    runs._write_checkpoints(tmp_path / "unfinished", tmp_path / "run", "gradual")
+    (kept,) = (tmp_path / "run").rglob("epoch-*")
+    assert load_file(kept)["trunk.a"].item() == 10
+
+
 def test_what_is_no_checkpoint(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "copy"
     shutil.copytree(trained, run)
@@ -272,6 +283,7 @@ def test_what_is_no_checkpoint(trained: Path, tmp_path: Path) -> None:
     tensors = load_file(last)
     name = next(k for k in tensors if k.startswith("trunk."))
     save_file({**tensors, name: torch.ones(1, 2)}, run / "shape.safetensors")
+    save_file({"trunk.fc.parametrizations.weight.0.up": torch.ones(1)}, run / "adapters.safetensors")
     for path, says in {
         tmp_path / "nowhere": "no trainings\nName a file",
         run: "2 trainings\nName one of them",
@@ -279,6 +291,7 @@ def test_what_is_no_checkpoint(trained: Path, tmp_path: Path) -> None:
         run / "empty.safetensors": "no weights of a net",
         run / "foreign.safetensors": r"1 unexpected \(other\.weight\)\nIt belongs to another net",
         run / "shape.safetensors": "1 of another shape or type",
+        run / "adapters.safetensors": "of adapters beside them\nName the run itself",
     }.items():
         with pytest.raises(UserError, match=says):
             provider.load_checkpoint(str(path))

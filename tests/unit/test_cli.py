@@ -256,6 +256,9 @@ def test_cache_says_where_and_how_much_and_is_cleared(
         (["fti", "photos"], "expected the name of a command, got 'fti'", "Did you mean fit?"),
         (["zzz"], "expected the name of a command, got 'zzz'", "Known: advise, bench, cache,"),
         (["sources", "lst"], "expected the name of a command, got 'lst'", "Did you mean list?"),
+        (["plan", "shw"], "expected the name of a command, got 'shw'", "Did you mean show?"),
+        (["plan", "diff", "lp-ft"], "Missing argument 'B'", "See: headstart plan diff --help"),
+        (["plan", "show", "lp-ft", "--sorce", "x"], "expected an option of headstart plan show", "mean --source?"),
         (["fit", "x", "--sorce", "y"], "expected an option of headstart fit, got --sorce", "Did you mean --source?"),
         (["fit", "x", "--xyzzy"], "expected an option of headstart fit, got --xyzzy", "See: headstart fit --help"),
         (["--versoin"], "expected an option of headstart, got --versoin", "Did you mean --version?"),
@@ -337,6 +340,7 @@ def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_and_parser_load_no_framework() -> None:
     code = (
         "import sys, headstart.cli.main as m; m.main(['--help']); m.main(['fit', '--help']); "
+        "m.main(['plan', 'show', '--help']); "
         "heavy = {'torch', 'torchvision', 'timm', 'sklearn', 'pandas', 'numpy', 'scipy', 'matplotlib', 'pyarrow'}; "
         "sys.exit(' '.join(sorted(heavy & set(sys.modules))) or None)"
     )

@@ -96,7 +96,9 @@ def test_import_headstart_loads_no_framework() -> None:
     assert loaded_by("import headstart; dir(headstart)") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"], ["fti"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["fit", "--help"], ["plan", "diff", "--help"], ["--version"], ["fti"]]
+)
 def test_the_command_line_loads_no_framework(arguments: list[str]) -> None:
     assert loaded_by(f"from headstart.cli.main import main; main({arguments!r})") == set()
 

@@ -89,7 +89,7 @@ def test_the_sources_own_classifier_never_learns() -> None:
         ((Rule("stage:7", 1.0), *ALL), "the name of a stage", "'7'", "Known: a, b, c"),
         ((Rule("param:zzz*", 1.0), *ALL), "a rule that matches a parameter", "'param:zzz*'", "begin with trunk.a.0"),
         ((Rule("haed", 1.0), *ALL), "the place of a rule", "'haed'", "Did you mean head?"),
-        ((Rule("extra:x", 1.0), *ALL), "the place of a rule", "'extra:x'", "stage:NAME"),
+        ((Rule("extra:x", 1.0), *ALL), "the place of a rule", "'extra:x'", "Did you mean extra:lora?"),
         ((Rule("head", 1.0),), "a rule for every parameter", "trunk.a.0.weight", 'Rule("*", ...)'),
     ],
 )

@@ -8,7 +8,7 @@ from headstart.core.plan import Plan, Solve
 from headstart.data.store import Store
 from headstart.sources.source import Source
 from headstart.sources.surgery import FRESH
-from headstart.strategies.catalog import STRATEGIES, plan
+from headstart.strategies.catalog import DEFAULT, STRATEGIES, plan
 from headstart.training.plan_learner import PlanLearner
 from headstart.training.solve import Fits, class_rows
 
@@ -32,12 +32,12 @@ class Arms:
 
 
 def strategies(asked: Sequence[str]) -> tuple[str, ...]:
-    """The names asked for, or all; checked.
+    """The names asked for, or those that compete by default; checked.
 
     Raises:
         UserError: an unknown name, with did-you-mean.
     """
-    names = tuple(asked) or STRATEGIES.names()
+    names = tuple(asked) or DEFAULT
     for name in names:
         STRATEGIES.load(name)
     return names

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from headstart.cli import advise, bench, cache, fit, predict, report, sources, verify
+from headstart.cli import advise, bench, cache, fit, plan, predict, report, sources, verify
 from headstart.cli.output import complain
 from headstart.core.errors import HeadstartError, unknown_name
 
@@ -66,6 +66,10 @@ _sources.command("fetch")(sources.fetch)
 _sources.command("add")(sources.add)
 _sources.command("doctor")(sources.doctor)
 app.add_typer(_sources, name="sources")
+_plan = _app("What a strategy does to a source.")
+_plan.command("show")(plan.show)
+_plan.command("diff")(plan.diff)
+app.add_typer(_plan, name="plan")
 _cache = _app("The cache of weights and features.")
 _cache.command("info")(cache.info)
 _cache.command("clear")(cache.clear)

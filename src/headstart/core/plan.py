@@ -18,7 +18,8 @@ class Rule:
     """How one set of parameters is trained; in a list of rules the first that matches a parameter wins.
 
     Args:
-        where: "head", "stage:NAME", "stage:-1", "stage:..2" (up to and including), "norm", "param:GLOB" or "*".
+        where: "head", "stage:NAME", "stage:-1", "stage:..2" (up to and including), "norm", "extra:lora" (what
+            `Train.rank` adds), "param:GLOB" or "*".
         rate: learning rate relative to `Train.lr`; None freezes: no gradient, and the module in eval mode, so that
             neither norm statistics nor dropout move. 0 is refused: it would be a frozen layer that still moves.
     """
@@ -72,6 +73,12 @@ class Train:
         patience: with a validation part, stop after that many epochs without improvement.
         hold: for sources that keep old classes: how many pictures of each are dreamed from the weights and learned
             beside the new ones, features being held near what they were; 0 holds nothing.
+        pull: strength a of the penalty a/2 ||w - w0||^2 on the trunk's trained weights, w0 being where the phase found
+            them (L2-SP, Li et al. 2018, arXiv 1802.01483). It takes the place of their decay; the head is decayed as
+            ever. 0 pulls nothing.
+        rank: of matrices that are added to the weights of the trunk's linear layers and convolutions, learn under the
+            rule "extra:lora", and are added up with the weights at the end (LoRA, Hu et al. 2022, arXiv 2106.09685).
+            0 adds none.
     """
 
     rules: tuple[Rule, ...]
@@ -87,6 +94,8 @@ class Train:
     warmup: float = 0.2
     patience: int = 3
     hold: int = Field(default=0, ge=0)
+    pull: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    rank: int = Field(default=0, ge=0)
     phase: Literal["train"] = "train"
 
 
@@ -101,11 +110,14 @@ class Plan:
         name: canonical strategy name, or the user's own.
         start: "weights" of the source, or "random": its architecture only.
         phases: `Solve` and `Train` phases; a `Solve` before a `Train` initialises the head (LP-FT).
+        hidden: widths of the head's hidden layers; none leaves the head to the source, where it is linear unless
+            `with_head` asked for another.
     """
 
     name: str
     start: Literal["weights", "random"] = "weights"
     phases: tuple[Phase, ...] = ()
+    hidden: tuple[Annotated[int, Field(gt=0)], ...] = ()
 
     @property
     def closed_form(self) -> bool:

@@ -66,7 +66,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, list[tuple[str, str]]]]:
     """The resolved plan: a heading a phase, and what was fixed in it."""
     start = "the source's weights" if plan.start == "weights" else "random weights"
     phases = [(f"{i}. {phase.phase}", _phase(phase)) for i, phase in enumerate(plan.phases, 1)]
-    return [("start", [("from", start)]), *phases]
+    hidden = [("hidden layers of the head", ", ".join(map(str, plan.hidden)))] if plan.hidden else []
+    return [("start", [("from", start), *hidden]), *phases]
 
 
 def _phase(phase: Solve | Train) -> list[tuple[str, str]]:
@@ -81,6 +82,8 @@ def _phase(phase: Solve | Train) -> list[tuple[str, str]]:
         ("norm layers", phase.norm),
         ("augmentation", "yes" if phase.augment else "no"),
     ]
+    fixed += [("pull to the start", f"{phase.pull:g}")] if phase.pull else []
+    fixed += [("adapters", f"rank {phase.rank}")] if phase.rank else []
     return fixed + [(f"rate of {rule.where}", _rate(rule, phase.lr)) for rule in phase.rules]
 
 

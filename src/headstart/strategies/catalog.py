@@ -17,9 +17,19 @@ STRATEGIES = Registry(
         "experts": "headstart.strategies.inductive.experts:experts",
         "lp-ft": "headstart.strategies.inductive.lp_ft:lp_ft",
         "finetune": "headstart.strategies.inductive.finetune:finetune",
+        "mlp-head": "headstart.strategies.inductive.mlp_head:mlp_head",
+        "partial": "headstart.strategies.inductive.partial:partial",
+        "gradual": "headstart.strategies.inductive.gradual:gradual",
+        "first-block": "headstart.strategies.inductive.first_block:first_block",
+        "norm-only": "headstart.strategies.inductive.norm_only:norm_only",
+        "l2-sp": "headstart.strategies.inductive.l2_sp:l2_sp",
+        "lora": "headstart.strategies.inductive.lora:lora",
     },
     group="headstart.strategies",
 )
+
+# Who competes when nobody is named. Every further arm that trains takes minutes from those that are here.
+DEFAULT = ("zero-shot", "linear", "prototype", "earlier", "all-stages", "experts", "lp-ft", "finetune")
 
 CONTROLS = Registry(
     kind="control",

@@ -19,8 +19,9 @@ from headstart.linear.catalog import ESTIMATORS
 from headstart.sources.source import Source
 from headstart.sources.stages import resolve as stages_of
 from headstart.strategies.catalog import CONTROLS, STRATEGIES, plan
+from headstart.training.adapters import attached
 from headstart.training.groups import resolve
-from headstart.training.plan_learner import PlanLearner
+from headstart.training.plan_learner import PlanLearner, headed
 
 N, CLASSES = 24, 3
 
@@ -41,7 +42,7 @@ def check_strategy(name_or_plan: str | Plan, source: Source) -> None:
         if isinstance(phase, Solve):
             _check_solve(phase, source)
         else:
-            _check_train(phase, source)
+            _check_train(phase, headed(source, one))
     _check_fit(one, source)
 
 
@@ -63,8 +64,9 @@ def _check_solve(phase: Solve, source: Source) -> None:
 def _check_train(phase: Train, source: Source) -> None:
     kept = len(source.card.head_classes) if source.card.new_head.keep else 0
     net = source.net(kept + CLASSES)
-    rates = resolve(source.card, net, phase.rules)
-    uncovered = sorted({name for name, _ in net.named_parameters()} - set(rates))
+    with attached(net, source.card, phase.rank, seed=0):
+        rates = resolve(source.card, net, phase.rules)
+        uncovered = sorted({name for name, _ in net.named_parameters()} - set(rates))
     assert not uncovered, f"the rules must cover every parameter, these are left: {uncovered[:5]}"
     frozen = [name for name, _ in net.head.named_parameters(prefix="head") if rates[name] is None]
     frozen = [name for name in frozen if not name.startswith("head.old.")]  # classes that are kept may be

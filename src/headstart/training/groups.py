@@ -16,6 +16,7 @@ from headstart.core.errors import HeadstartError, UserError, did_you_mean
 from headstart.core.plan import Rule, Train
 from headstart.sources import stages as stage_names
 from headstart.sources.card import Card
+from headstart.training import adapters
 
 Rates = Mapping[str, float | None]
 Norm = Literal["inference", "train"]
@@ -32,7 +33,7 @@ _NORMS = (
     nn.LayerNorm,
 )
 _FUSED = ("cpu", "cuda")  # devices with fused optimisers
-_FORMS = ("head", "norm", "*", "stage:NAME", "stage:-1", "stage:..2", "param:GLOB")
+_FORMS = ("head", "norm", "*", "stage:NAME", "stage:-1", "stage:..2", "extra:lora", "param:GLOB")
 
 
 class FrozenMovedError(HeadstartError):
@@ -108,7 +109,9 @@ def _matches(where: str, card: Card, net: nn.Module, names: Sequence[str]) -> It
     elif kind == "stage" and rest:
         chosen = set(stage_names.resolve((rest,), card.stage_names()))
         members = {f"trunk.{p}" for stage in card.stages if stage.name in chosen for p in stage.parameters}
-        yield from (name for name in names if name in members)
+        yield from (name for name in names if adapters.plain(name) in members)
+    elif where == "extra:lora":
+        yield from (name for name in names if adapters.added(name))
     elif kind == "param" and rest:
         yield from (name for name in names if fnmatchcase(name, rest) or fnmatchcase(_in_trunk(name), rest))
     else:
@@ -206,6 +209,8 @@ def assert_unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> None:
 def optimiser(net: nn.Module, rates: Rates, phase: Train, lr: float) -> torch.optim.Optimizer:
     """AdamW or SGD with one parameter group per (rate, decayed or not); decay only on weights of >= 2 dimensions.
 
+    Where the phase pulls the trunk to its start, only the head decays.
+
     Each group carries its full rate as "peak"; the schedule multiplies it.
 
     Raises:
@@ -215,7 +220,8 @@ def optimiser(net: nn.Module, rates: Rates, phase: Train, lr: float) -> torch.op
     for name, parameter in net.named_parameters():
         rate = rates[name]
         if rate is not None:
-            grouped.setdefault((rate, parameter.ndim >= 2), []).append(parameter)
+            decayed = parameter.ndim >= 2 and not (phase.pull and name.startswith("trunk."))
+            grouped.setdefault((rate, decayed), []).append(parameter)
     if not grouped:
         raise UserError("a rule that trains something", "only frozen parameters", "Give at least one rule a rate.")
     groups = [
@@ -237,7 +243,7 @@ def describe(card: Card, net: nn.Module, rules: Sequence[Rule], norm: Norm) -> t
     table: dict[tuple[str, float | None], list[str]] = {}
     for name, rate in rates.items():
         if not _unused(name, card):
-            table.setdefault((stage_of.get(name, "head"), rate), []).append(name)
+            table.setdefault((stage_of.get(adapters.plain(name), "head"), rate), []).append(name)
     sizes = {name: p.numel() for name, p in net.named_parameters()}
     rows: list[GroupRow] = []
     for (group, rate), names in table.items():

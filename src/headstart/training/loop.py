@@ -9,7 +9,7 @@ import hashlib
 import json
 import operator
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -29,12 +29,13 @@ from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.features import devices
 from headstart.sources.card import Card
-from headstart.training import checkpoint, groups, prefix, schedule, stopping
+from headstart.training import adapters, checkpoint, groups, prefix, schedule, stopping
 from headstart.training.ahead import ahead
 from headstart.training.hold import hold
+from headstart.training.pull import Pull
 from headstart.training.views import CLEAN_EPOCH, Pixels, Views
 
-Held = Callable[[Any, Tensor], Tensor]  # the net, new pictures -> what holding on to old classes costs
+Extra = Callable[[Any, Tensor], Tensor]  # the net, the examples -> what a step costs beside the cross-entropy
 _PREDICT_BATCH = 64
 
 
@@ -116,15 +117,22 @@ def train(
         UserError: the rules do not fit the net, the phase is not resolved, or the loss is not finite.
         FrozenMovedError: a frozen weight or buffer changed in at least one bit.
     """
-    work = _Work(net, card, phase, view, pixels, seed, step)
-    before = groups.digests(groups.fixed_tensors(net, work.rates, work.still))
-    if store is not None:
-        work.skip_front(card, store, before)
+    with adapters.attached(net, card, phase.rank, seed):
+        work = _Work(net, card, phase, view, pixels, seed, step)
+        if store is not None:
+            work.skip_front(card, store)
+        trained = _descended(work, validation, workspace)
+    net.eval()
+    return trained
+
+
+def _descended(work: "_Work", validation: Dataset | None, workspace: Path | None) -> Trained:
+    """All epochs; the net is left with the weights of the best one."""
     keep = validation is None
     saves = None if workspace is None else checkpoint.Checkpoints(workspace, work.identity(validation), keep=keep)
     history, best = _resume(work, saves)
     best = None if validation is None else best
-    while len(history) < work.epochs and not stopping.should_stop(_validation_losses(history), phase.patience):
+    while len(history) < work.epochs and not stopping.should_stop(_validation_losses(history), work.phase.patience):
         history.append(_epoch(work, len(history) + 1, validation))
         at = _best_epoch(history)
         if at == len(history) and validation is not None:
@@ -132,10 +140,9 @@ def train(
         if saves is not None:
             state = {**work.moving(), **checkpoint.optimiser_tensors(work.optimiser)}
             saves.save(state, [asdict(entry) for entry in history], at)
-    groups.assert_unmoved(before, groups.digests(groups.fixed_tensors(net, work.rates, work.still)))
+    groups.assert_unmoved(work.frozen, groups.digests(work.fixed()))
     if best is not None:
         checkpoint.restore(best, work.moving())
-    net.eval()
     bit = stopping.overfitted([entry.train_loss for entry in history], _validation_losses(history))
     return Trained(tuple(history), _best_epoch(history), bit)
 
@@ -159,14 +166,14 @@ def time_step(net: nn.Module, card: Card, phase: Train, size: int, batch: int) -
     """Seconds per example of a training step: one step to warm up, two timed, on noise, on a copy of the net."""
     trial = copy.deepcopy(net)
     device = devices.place(trial)
-    rates = groups.resolve(card, trial, phase.rules)
-    groups.apply(trial, rates, groups.still_modules(card, trial, rates, phase.norm))
-    optimiser = groups.optimiser(trial, rates, phase, phase.lr or 1e-4)
     noise = np.random.default_rng(0)
     pixels = torch.from_numpy(noise.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)).to(device)
     targets = torch.zeros(batch, dtype=torch.int64, device=device)
     seconds: list[float] = []
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), adapters.attached(trial, card, phase.rank, seed=0):
+        rates = groups.resolve(card, trial, phase.rules)
+        groups.apply(trial, rates, groups.still_modules(card, trial, rates, phase.norm))
+        optimiser = groups.optimiser(trial, rates, phase, phase.lr or 1e-4)
         for _ in range(3):
             start = time.perf_counter()
             _descend(trial, optimiser, pixels, targets)[0].item()  # waits for the device
@@ -189,21 +196,22 @@ class _Work:
         self.device = devices.place(net)
         self.held = hold(net, phase.hold, seed) if phase.hold else None
         self.rates = groups.resolve(card, net, phase.rules)
+        self.pull = Pull(net, self.rates, phase.pull) if phase.pull else None
         self.still = groups.still_modules(card, net, self.rates, phase.norm)
         groups.apply(net, self.rates, self.still)
+        self.frozen = groups.digests(self.fixed())
         self.optimiser = groups.optimiser(net, self.rates, phase, phase.lr)
         # What runs in a step, and what it is given: the net and pictures, unless the front can be skipped.
         self.runs: nn.Module = net
         self.views = Views(phase, pixels, view.modality, seed)
         self.examples: Views | prefix.Activations = self.views
 
-    def skip_front(self, card: Card, store: Store, frozen: Mapping[str, str]) -> None:
+    def skip_front(self, card: Card, store: Store) -> None:
         """Let the frozen front run once for each view, where views come back and such a front is found.
 
         Args:
             card: of the net's source.
             store: keeps activations.
-            frozen: digests of the tensors that the phase must not change.
         """
         count = self.views.count
         if count is None or count >= self.epochs or self.held is not None:
@@ -211,7 +219,7 @@ class _Work:
         shape = self.views.pixels.batch(self.view.keys[:1]).shape[1:]
         found = prefix.find(self.net, card, self.rates, self.still, shape)
         if found is not None and found.bytes * count * len(self.view) <= prefix.LIMIT:
-            name = prefix.identity(card, found, self.views, frozen)
+            name = prefix.identity(card, found, self.views, self.frozen)
             self.runs = prefix.Suffix(self.net, found)
             self.examples = prefix.Activations(self.net, found, self.views, store, name, self.phase.batch)
 
@@ -219,6 +227,10 @@ class _Work:
     def steps(self) -> int:
         """Steps in an epoch."""
         return -(-len(self.view) // self.phase.batch)
+
+    def fixed(self) -> dict[str, Tensor]:
+        """The tensors that must not change."""
+        return groups.fixed_tensors(self.net, self.rates, self.still)
 
     def moving(self) -> dict[str, Tensor]:
         """The tensors that training changes."""
@@ -246,14 +258,16 @@ class _Work:
             given = self.examples.shown([keys[i] for i in part], epoch, chance)
             yield given, torch.from_numpy(targets[part]), chance
 
-    def holding(self, chance: int) -> Held | None:
-        """What holding on to old classes costs in a step with that seed; None where nothing is held."""
-        if self.held is None:
-            return None
-        dreams, targets = self.held.batch(chance)
-        if self.phase.augment:
-            dreams = self.view.modality.augment(dreams, chance + 1)
-        return partial(self.held.loss, dreams=dreams.to(self.device), targets=targets.to(self.device))
+    def extras(self, chance: int) -> list[Extra]:
+        """What a step with that seed costs beside the cross-entropy: the pull to the start, holding old classes."""
+        pull = self.pull
+        found: list[Extra] = [] if pull is None else [lambda _net, _given: pull.loss()]
+        if self.held is not None:
+            dreams, targets = self.held.batch(chance)
+            if self.phase.augment:
+                dreams = self.view.modality.augment(dreams, chance + 1)
+            found.append(partial(self.held.loss, dreams=dreams.to(self.device), targets=targets.to(self.device)))
+        return found
 
     def at_rate(self, step: int) -> float:
         """Set the rates of that step of the whole phase; returns the one of relative rate 1."""
@@ -287,8 +301,8 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
         for at, (given, targets, chance) in enumerate(ahead(work.batches(epoch))):
             lr = work.at_rate((epoch - 1) * work.steps + at)
             torch.manual_seed(chance)
-            held = work.holding(chance)
-            done = _descend(work.runs, work.optimiser, given.to(work.device), targets.to(work.device), held)
+            extras = work.extras(chance)
+            done = _descend(work.runs, work.optimiser, given.to(work.device), targets.to(work.device), extras)
             steps.append((*done, len(targets)))
             if work.step is not None:
                 work.step.advance(len(targets))
@@ -302,14 +316,13 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
 
 
 def _descend(
-    net: nn.Module, optimiser: torch.optim.Optimizer, given: Tensor, targets: Tensor, held: Held | None = None
+    net: nn.Module, optimiser: torch.optim.Optimizer, given: Tensor, targets: Tensor, extras: Sequence[Extra] = ()
 ) -> tuple[Tensor, Tensor]:
     """One step; mean cross-entropy before it, and how many examples were right, both still on the device."""
     optimiser.zero_grad(set_to_none=True)
     logits: Tensor = net(given)
     loss = functional.cross_entropy(logits, targets)
-    whole = loss if held is None else loss + held(net, given)
-    whole.backward()
+    sum((extra(net, given) for extra in extras), start=loss).backward()
     optimiser.step()
     return loss.detach(), (logits.detach().argmax(1) == targets).sum()
 

@@ -27,7 +27,7 @@ from headstart.linear.heads import FittedHead, Ridge
 from headstart.metrics.calibration import softmax
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
-from headstart.training.loop import Epoch, predict, train
+from headstart.training.loop import Epoch, Trained, predict, train
 from headstart.training.solve import AND, Fits, Solved, class_rows, solve
 
 INNER = 0.2  # share of the training part that rate and epochs are chosen on
@@ -76,7 +76,17 @@ class FittedSolve:
 
 @dataclass(frozen=True)
 class FittedNet:
-    """A trained net. Its head reads the last stage."""
+    """A trained net. Its head reads the last stage.
+
+    Args:
+        net: as it was left by the last phase.
+        origin: the source that it started from, with the head that the plan asks for.
+        store: where prepared pixels are kept.
+        resolved: the plan.
+        history: the epochs of all phases, counted through.
+        notes: what should be known of the training.
+        last: what the last phase went through; None where the net was restored.
+    """
 
     net: StagedNet
     origin: Source
@@ -84,6 +94,7 @@ class FittedNet:
     resolved: Plan
     history: tuple[Epoch, ...] = ()
     notes: tuple[str, ...] = ()
+    last: Trained | None = None
 
     @property
     def source(self) -> str:
@@ -109,9 +120,11 @@ class FittedNet:
     @staticmethod
     def restore(state: State, origin: Source, store: Store) -> "FittedNet":
         """The inverse of `state`; `origin` gives the architecture and the preprocessing."""
+        plan = Plan.from_json(state.meta["plan"])
+        origin = headed(origin, plan)
         net = origin.net(state.meta["outputs"])
         net.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in state.arrays.items()}, strict=True)
-        return FittedNet(net.eval(), origin, store, Plan.from_json(state.meta["plan"]))
+        return FittedNet(net.eval(), origin, store, plan)
 
 
 @dataclass(frozen=True)
@@ -154,7 +167,9 @@ class PlanLearner:
 
     def fit(self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None) -> "FittedAny":
         """Execute the plan on the view; choices that the plan leaves open are made inside the view."""
-        if not self.plan.closed_form and any(isinstance(p, Train) and p.epochs is None for p in self.plan.phases):
+        if not self.plan.closed_form and any(
+            isinstance(p, Train) and None in (p.epochs, p.lr) for p in self.plan.phases
+        ):
             resolved, _ = self.resolve(view, seed=seed, features=features, workspace=workspace)
             return resolved.fit(view, seed=seed, features=features, workspace=workspace)
         solved = self._solve(view, features)
@@ -167,7 +182,7 @@ class PlanLearner:
     def resolve(
         self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None
     ) -> tuple["PlanLearner", FittedNet]:
-        """Choose rate and epochs on an inner split of the view, then fix them.
+        """Choose rate and epochs on an inner split of the view, then fix them; the last phase decides on epochs.
 
         Returns:
             The learner with the resolved plan, and the net of the inner run with its train and validation curves.
@@ -180,8 +195,8 @@ class PlanLearner:
             trial = replace(self, plan=self.plan.resolve(epochs=self.epochs, lr=rate))
             space = workspace / f"rate {rate:g}" if workspace else None
             tried.append(trial._train(inner, solved, seed=seed, workspace=space, validation=validation))
-        best = min(tried, key=lambda fitted: _least(fitted.history))
-        plan = self.plan.resolve(epochs=_best(best.history), lr=self.rates[tried.index(best)])
+        best = min(tried, key=_loss)
+        plan = self.plan.resolve(epochs=_best(best), lr=self.rates[tried.index(best)])
         return replace(self, plan=plan), best
 
     @property
@@ -222,7 +237,7 @@ class PlanLearner:
     def _train(
         self, view: Dataset, solved: Solved | None, *, seed: int, workspace: Path | None, validation: Dataset | None
     ) -> FittedNet:
-        origin = cast(Source, self.sources[(solved.sources if solved else tuple(self.sources))[0]])
+        origin = headed(cast(Source, self.sources[(solved.sources if solved else tuple(self.sources))[0]]), self.plan)
         net = origin.net(view.task.outputs, seed)
         if solved is not None:
             copy_head(net, solved)
@@ -231,17 +246,20 @@ class PlanLearner:
         pixels = Pixels(both, origin.card.input, self.store)
         history: tuple[Epoch, ...] = ()
         notes: tuple[str, ...] = ()
-        for phase in self.plan.phases:
-            if isinstance(phase, Train):
-                done = train(
-                    net, origin.card, phase, view,
-                    pixels=pixels, seed=seed, validation=validation, workspace=workspace, step=self.step or _quiet(),
-                    store=self.store,
-                )  # fmt: skip
-                history += done.history
-                if done.overfitted:
-                    notes += (f"{self.name} overfitted: validation loss rose after epoch {done.best_epoch}",)
-        return FittedNet(net, origin, self.store, self.plan, history, notes)
+        done: Trained | None = None
+        phases = [phase for phase in self.plan.phases if isinstance(phase, Train)]
+        for at, phase in enumerate(phases, 1):
+            space = workspace / f"phase {at}" if workspace and len(phases) > 1 else workspace
+            done = train(
+                net, origin.card, phase, view,
+                pixels=pixels, seed=seed, validation=validation, workspace=space, step=self.step or _quiet(),
+                store=self.store,
+            )  # fmt: skip
+            before = len(history)
+            history += tuple(replace(epoch, epoch=before + epoch.epoch) for epoch in done.history)
+            if done.overfitted:
+                notes += (f"{self.name} overfitted: validation loss rose after epoch {before + done.best_epoch}",)
+        return FittedNet(net, origin, self.store, self.plan, history, notes, done)
 
 
 FittedAny = FittedSolve | FittedNet
@@ -260,21 +278,32 @@ def copy_head(net: StagedNet, solved: Solved) -> None:
         net.head.bias.copy_(torch.from_numpy(bias))
 
 
+def headed(origin: Source, plan: Plan) -> Source:
+    """The source with the head that the plan asks for; most leave it as it is.
+
+    Raises:
+        UserError: hidden layers for a source whose old classes are kept.
+    """
+    asked = origin.card.new_head
+    return origin.with_head(*asked.outputs, widths=plan.hidden, keep=asked.keep) if plan.hidden else origin
+
+
 def joined(first: Dataset, second: Dataset) -> Dataset:
     """Two parts of one data set, as far as their prepared examples are concerned."""
     return replace(first, items=(*first.items, *second.items), parts=None)
 
 
-def _best(history: tuple[Epoch, ...]) -> int:
-    return min(history, key=_loss).epoch
+def _best(fitted: FittedNet) -> int:
+    """The epoch of its last phase that the net has the weights of."""
+    assert fitted.last is not None, "it was just trained"
+    return fitted.last.best_epoch
 
 
-def _least(history: tuple[Epoch, ...]) -> float:
-    return min(map(_loss, history))
-
-
-def _loss(epoch: Epoch) -> float:
-    return np.inf if epoch.validation_loss is None else epoch.validation_loss
+def _loss(fitted: FittedNet) -> float:
+    """The validation loss of the net as it is."""
+    assert fitted.last is not None, "it was just trained"
+    loss = fitted.last.history[_best(fitted) - 1].validation_loss
+    return np.inf if loss is None else loss
 
 
 def _quiet() -> Step:

@@ -26,7 +26,7 @@ from headstart.data.store import Store, Table
 from headstart.features import devices
 from headstart.sources.card import Card
 from headstart.sources.staged import until
-from headstart.training import groups
+from headstart.training import adapters, groups
 from headstart.training.ahead import ahead
 from headstart.training.views import CLEAN, CLEAN_EPOCH, Views
 
@@ -194,8 +194,9 @@ def identity(card: Card, boundary: Boundary, views: Views, frozen: Mapping[str, 
 def _last_frozen(card: Card, rates: groups.Rates) -> str | None:
     """The module that the last stage of the frozen front ends in; None where the first stage already learns."""
     tap: str | None = None
+    learning = {adapters.plain(name) for name, rate in rates.items() if rate is not None}
     for stage in card.stages:
-        if any(rates[f"trunk.{name}"] is not None for name in stage.parameters):
+        if any(f"trunk.{name}" in learning for name in stage.parameters):
             break
         tap = stage.tap
     return None if tap is None else f"trunk.{tap}".rstrip(".")

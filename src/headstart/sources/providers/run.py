@@ -30,6 +30,7 @@ from headstart.sources.strict import fill
 RECORD, MODEL, WEIGHTS, CARD = "record.json", "model.json", "model.safetensors", "card.json"
 EPOCHS = "epoch-*.safetensors"
 TRUNK, HEAD = "trunk.", "head."
+ADAPTER = ".parametrizations."  # in the names of low-rank adapters
 PARTS, LAYER = ("old", "new"), ("weight", "bias")
 LEVELS = 4  # folders between a run and one of its checkpoints
 OTHER = "It belongs to another net; name a run with the checkpoints of its own training."
@@ -113,6 +114,9 @@ def load_checkpoint(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     moved = {k: t for k, t in safetensors.read(file).items() if k.startswith((TRUNK, HEAD))}
     if not moved:  # the state of an optimiser, the statistics of the input, or something else altogether
         raise UserError(f"a checkpoint of {run.card.name}", f"{file}: no weights of a net", OTHER)
+    if any(ADAPTER in name for name in moved):  # beside weights that the run has not kept: the source's
+        do = "Name the run itself, run:PATH: its weights have the adapters in them."
+        raise UserError("a checkpoint of weights", f"{file}, of adapters beside them", do)
     whole = run.model.kind == "net"
     start = safetensors.read(run.folder / WEIGHTS) if whole else _trunk(again(run.card, offline=access.offline))
     return _source(f"checkpoint:{place.absolute()}", run, {**start, **moved}, file, _data(run))
