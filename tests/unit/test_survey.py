@@ -10,10 +10,10 @@ from headstart.core.errors import UserError
 from headstart.core.plan import Plan, Rule, Train
 from headstart.core.problem import Task
 from headstart.core.protocols import Machine
-from headstart.core.record import StageScore
 from headstart.data.dataset import Dataset, Item
 from headstart.data.store import Store
 from headstart.modalities.image.modality import IMAGE
+from headstart.selection.outlook import Outlook, Signs
 from headstart.training.plan_learner import PlanLearner
 
 
@@ -93,10 +93,6 @@ def test_a_rate_left_open_is_paid_for() -> None:
     assert climb_cost(open_, 100, MACHINE, 2, 1) > climb_cost(fixed, 100, MACHINE, 2, 1)
 
 
-def stage(name: str, accuracy: float) -> StageScore:
-    return StageScore(source="s", stage=name, dim=1, accuracy=accuracy)
-
-
 @pytest.mark.parametrize(
     ("n", "last", "floor", "quadrant"),
     [
@@ -107,8 +103,10 @@ def stage(name: str, accuracy: float) -> StageScore:
         (500, 0.7, 0.6, "large and different"),
     ],
 )
-def test_the_quadrant_follows_what_was_measured(n: float, last: float, floor: float, quadrant: str) -> None:
-    said = advice(n, [stage("stem", 0.6), stage("middle", 0.8), stage("head", last)], floor, None)
+def test_the_quadrant_follows_what_was_measured(n: int, last: float, floor: float, quadrant: str) -> None:
+    signs = Signs(10 * n, 10 * n, 10, best=max(0.8, last), last=last, earlier=0.8, random=floor, control=floor)
+    said = advice(signs, Outlook(0.3, settled=False))
+    assert (said.p_helps, said.settled, said.n_per_class) == (0.3, False, n)
     assert said.quadrant == quadrant
     assert said.similarity == pytest.approx(last - 0.8)
     assert says(quadrant)
