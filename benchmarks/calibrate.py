@@ -13,11 +13,17 @@ For each task and source: the signs, from the labelled examples; the transfer ar
 likewise); both fitted on the labelled examples and judged on all others. Transfer helped if it gained more than the
 margin of 0.01. Which examples were right is kept in benchmarks/results/outlook.parquet.
 
+Where labels are shuffled the gain is known to be none, whatever a test part says.
+
 The model is a logistic regression (C = 1) on standardised signs; every target weighs the same. Everything said of it
 comes from models that have seen no task of the target in question; "by family" leaves out all targets of a family
-(the digits, the two drawings of the same emoji, the clip art). Both arms should be run where the probability lies
-between `low` and 1 - low: the narrowest such band, of those that share out 0.05, outside of which at most a tenth of
-the held-out tasks go the other way.
+(the digits, the two drawings of the same emoji, the clip art). One arm is enough where at most a tenth of the tasks
+lose more than the margin by it: transfer alone above a bound, the control alone below another, both arms between them.
+The bounds are chosen on held-out probabilities, in steps of 0.05, and judged on targets that had no part in choosing.
+
+Two things were changed after the first fit: the outcome of shuffled tasks, which was measured (noise: a quarter of them
+"helped"); and the bounds, which counted as wrong whatever was not foretold, ties included. With both as they were, AUC
+was .81, Brier .168, and 63 % of tasks lay between the bounds.
 """
 
 import argparse
@@ -48,6 +54,7 @@ from headstart.core.plan import Solve
 from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
+from headstart.evaluation.delivery import LIKELY
 from headstart.features.engine import choose
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
@@ -71,7 +78,8 @@ CONTROLS = {"raw": RAW.name, "random-features": RANDOM_FEATURES, "majority": RAW
 ON_CHANGED = ("wheel:efficientnet-lite0", "wheel:mobilenet-v2")
 FAMILIES = {"optdigits": "digits", "mfeat": "digits", "mnist": "digits", "clipart-things": "clipart"}
 FAMILIES |= {"emoji-3d": "emoji", "emoji-flat": "emoji"}
-WRONG = 0.1
+LOSES = 0.1  # of the tasks on which one arm alone is run, at most
+STEPS = np.arange(0.0, 1.01, 0.05)
 BINS = np.linspace(0, 1, 11)
 
 
@@ -221,61 +229,82 @@ def base_rate(helped: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.array([helped[groups != group].mean() for group in groups])
 
 
-def figures(said: np.ndarray, helped: np.ndarray, plain: np.ndarray, by_size: np.ndarray, low: float) -> np.ndarray:
-    """AUC, Brier, skill over the base rate and over labels a class, share of abstentions, wrong outside."""
-    brier, of_rate, of_size = (float(np.mean((one - helped) ** 2)) for one in (said, plain, by_size))
-    settled = (said <= low) | (said >= 1 - low)
-    wrong = float(np.mean((said > 0.5)[settled] != helped[settled])) if settled.any() else 0.0
+FIGURES = ("AUC", "Brier", "skill over base rate", "skill over labels a class", "both arms", "loses with one arm")
+
+
+def figures(
+    said: np.ndarray, helped: np.ndarray, rivals: Sequence[np.ndarray], acts: np.ndarray, lost: np.ndarray
+) -> np.ndarray:
+    """What `FIGURES` names, in that order."""
+    brier, *others = (float(np.mean((one - helped) ** 2)) for one in (said, *rivals))
+    alone = acts != BOTH
     area = roc_auc_score(helped, said) if 0 < helped.mean() < 1 else np.nan
-    return np.array([area, brier, 1 - brier / of_rate, 1 - brier / of_size, 1 - settled.mean(), wrong])
+    skills = [1 - brier / other for other in others]
+    return np.array([area, brier, *skills, 1 - alone.mean(), (lost[alone] > MARGIN).mean() if alone.any() else 0.0])
 
 
-FIGURES = ("AUC", "Brier", "skill over base rate", "skill over labels a class", "abstained", "wrong when settled")
+CONTROL, BOTH, BY_TRANSFER = -1, 0, 1
 
 
-def band(said: np.ndarray, helped: np.ndarray) -> float:
-    """`low` of the narrowest band outside of which at most `WRONG` of the tasks go the other way."""
-    for low in np.arange(0.5, 0.0, -0.05):
-        settled = (said <= low) | (said >= 1 - low)
-        if np.mean((said > 0.5)[settled] != helped[settled]) <= WRONG:
-            return round(float(low), 2)
-    return 0.0
+def bounds(said: np.ndarray, gain: np.ndarray) -> tuple[float, float]:
+    """Below the first the control alone is enough, above the second transfer alone."""
+    low = max((t for t in STEPS if np.mean(gain[said <= t] > MARGIN) <= LOSES and (said <= t).any()), default=0.0)
+    high = min((t for t in STEPS if np.mean(gain[said >= t] < -MARGIN) <= LOSES and (said >= t).any()), default=1.0)
+    return round(float(min(low, high)), 2), round(float(high), 2)
 
 
-def judged(rows: pd.DataFrame, groups: np.ndarray) -> tuple[np.ndarray, dict[str, object], float]:
-    """Held-out probabilities, figures with intervals over targets, and the band."""
-    signs, targets = rows[list(SIGNS)].to_numpy(float), rows.target.to_numpy()
-    helped = (rows["gain measured"] > MARGIN).to_numpy()
+def acted(said: np.ndarray, gain: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(n,) which arms are run, by bounds from other groups."""
+    acts = np.full(len(said), BOTH)
+    for group in np.unique(groups):
+        mine = groups == group
+        low, high = bounds(said[~mine], gain[~mine])
+        acts[mine] = np.where(said[mine] >= high, BY_TRANSFER, np.where(said[mine] <= low, CONTROL, BOTH))
+    return acts
+
+
+def losses(acts: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """(n,) against the better of the two."""
+    return np.where(acts == BOTH, 0.0, np.maximum(gain, 0) - np.where(acts == BY_TRANSFER, gain, 0))
+
+
+def judged(rows: pd.DataFrame, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
+    """Held-out probabilities, the arms that would be run, and figures with intervals over targets."""
+    signs, targets, gain = rows[list(SIGNS)].to_numpy(float), rows.target.to_numpy(), truth(rows)
+    helped = gain > MARGIN
     said = held_out(signs, helped, targets, groups)
     size = signs[:, [list(SIGNS).index("labels a class, log10")]]
     rivals = base_rate(helped, groups), held_out(size, helped, targets, groups)
-    low = band(said, helped)
+    acts = acted(said, gain, groups)
+    lost = losses(acts, gain)
     chance, names, draws = np.random.default_rng(0), np.unique(targets), []
     of = {name: np.flatnonzero(targets == name) for name in names}
     for _ in range(1000):
         at = np.concatenate([of[name] for name in chance.choice(names, len(names))])
-        draws.append(figures(said[at], helped[at], rivals[0][at], rivals[1][at], low))
-    value = figures(said, helped, *rivals, low)
+        draws.append(figures(said[at], helped[at], [rival[at] for rival in rivals], acts[at], lost[at]))
     ends = np.nanquantile(draws, [0.05, 0.95], axis=0)
-    three = np.stack([value, *ends], axis=1).round(3).tolist()
-    return said, dict(zip(FIGURES, three, strict=True)), low
+    three = np.stack([figures(said, helped, rivals, acts, lost), *ends], axis=1).round(3).tolist()
+    return said, acts, dict(zip(FIGURES, three, strict=True))
 
 
-def policies(rows: pd.DataFrame, said: np.ndarray, low: float) -> dict[str, dict[str, float]]:
-    """What one would get by acting on it: mean accuracy in points against always running both and taking the better."""
-    gain = 100 * rows["gain measured"].to_numpy()
-    signs = rows[list(SIGNS)]
+def truth(rows: pd.DataFrame) -> np.ndarray:
+    """(n,) measured gain; none where it is known that there is none."""
+    return np.where(rows.task.str.endswith(", shuffled"), 0.0, rows["gain measured"])
+
+
+def policies(rows: pd.DataFrame, said: np.ndarray, acts: np.ndarray) -> dict[str, dict[str, float]]:
+    """What one would get by acting on it: accuracy lost, in points, against the better of the two arms."""
+    gain, signs = truth(rows), rows[list(SIGNS)]
     similar = (signs["last over earlier"] >= -MARGIN) & (signs["last over random"] > 0)
-    acts = {
+    named = {
         "always transfer": np.ones(len(gain), bool),
         "never transfer": np.zeros(len(gain), bool),
         "textbook: transfer if similar": similar.to_numpy(),
         "leave-one-out gain above 0": (signs["gain"] > 0).to_numpy(),
-        "outlook above 0.5": said > 0.5,
+        f"outlook above {LIKELY}": said > LIKELY,
     }
-    found = {name: np.maximum(gain, 0) - np.where(act, gain, 0) for name, act in acts.items()}
-    settled = (said <= low) | (said >= 1 - low)
-    found["outlook, both where it abstains"] = np.where(settled, found["outlook above 0.5"], 0)
+    found = {name: 100 * losses(np.where(act, BY_TRANSFER, CONTROL), gain) for name, act in named.items()}
+    found["outlook, both arms between the bounds"] = 100 * losses(acts, gain)
     return {
         name: {"mean regret, points": round(float(lost.mean()), 2), "worst": round(float(lost.max()), 1),
                "share that loses over 1 point": round(float((lost > 1).mean()), 3)}
@@ -298,12 +327,12 @@ def reliability(said: np.ndarray, helped: np.ndarray, targets: np.ndarray) -> li
     return found
 
 
-def draw(bins: list[list[float]], low: float, path: Path) -> None:
+def draw(bins: list[list[float]], both: tuple[float, float], path: Path) -> None:
     """The reliability curve as a picture."""
     figure = Figure(figsize=(5.2, 4.6), layout="constrained")
     axes = figure.subplots()
     mean, share, least, most, count = np.array(bins).T
-    axes.axvspan(low, 1 - low, color="0.92", label="run both arms")
+    axes.axvspan(*both, color="0.92", label="run both arms")
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)
     axes.errorbar(mean, share, yerr=[share - least, most - share], fmt="o-", capsize=3, label="held-out targets")
     for x, y, n in zip(mean, share, count, strict=True):
@@ -323,19 +352,19 @@ def main() -> None:
     if not asked.refit:
         measured(asked.workers).to_parquet(table, compression="zstd")
     rows = pd.read_parquet(table)
-    targets, helped = rows.target.to_numpy(), (rows["gain measured"] > MARGIN).to_numpy()
-    families = np.array([FAMILIES.get(name, name) for name in targets])
-    said, by_target, low = judged(rows, targets)
-    _, by_family, _ = judged(rows, families)
-    bins = reliability(said, helped, targets)
-    draw(bins, low, RESULTS / "outlook.png")
+    targets, gain = rows.target.to_numpy(), truth(rows)
+    helped, families = gain > MARGIN, np.array([FAMILIES.get(name, name) for name in targets])
+    said, acts, by_target = judged(rows, targets)
+    by_family = judged(rows, families)[2]
+    bins, both = reliability(said, helped, targets), bounds(said, gain)
+    draw(bins, both, RESULTS / "outlook.png")
     model = {"modalities": ["image"], "signs": list(SIGNS), **fit(rows[list(SIGNS)].to_numpy(float), helped, targets)}
     bank = {"outcomes": len(rows), "tasks": rows.task.nunique(), "targets": list(TARGETS), "sources": list(SOURCES)}
     bank |= {"changes": list(CHANGES), "sizes": SIZES, "margin": MARGIN, "helped": round(float(helped.mean()), 3)}
-    held = {"by target": by_target, "by family": by_family, "policies": policies(rows, said, low)}
+    held = {"by target": by_target, "by family": by_family, "policies": policies(rows, said, acts)}
     said_of = {"bank": bank, "held out": held, "reliability": bins}
-    MODEL.write_text(json.dumps({**model, "both": [low, round(1 - low, 2)], **said_of}, indent=1) + "\n")
-    print(json.dumps({**said_of, "weights": dict(zip(SIGNS, model["weights"], strict=True)), "low": low}, indent=1))
+    MODEL.write_text(json.dumps({**model, "both": both, **said_of}, indent=1) + "\n")
+    print(json.dumps({**said_of, "weights": dict(zip(SIGNS, model["weights"], strict=True)), "both": both}, indent=1))
 
 
 if __name__ == "__main__":

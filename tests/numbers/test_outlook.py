@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from headstart.core.record import StageScore
+from headstart.evaluation.delivery import LIKELY
 from headstart.selection.distance.stage_gap import stage_gaps
 from headstart.selection.loo import Floor
 from headstart.selection.outlook import SIGNS, SUREST, Signs, chances, outlook, stored
@@ -59,11 +60,11 @@ def test_a_kind_of_data_without_a_bank_has_no_outlook() -> None:
 def test_the_stored_model_did_better_than_what_it_replaces() -> None:
     """What `benchmarks/calibrate.py` found on targets that the model had not seen."""
     held = stored()["held out"]["by target"]
-    assert held["AUC"][0] > 0.85
+    assert held["AUC"][1] > 0.75
     assert held["skill over base rate"][1] > 0
     assert held["skill over labels a class"][1] > 0
     regret = {name: row["mean regret, points"] for name, row in stored()["held out"]["policies"].items()}
-    assert regret["outlook above 0.5"] < min(regret["always transfer"], regret["never transfer"])
+    assert regret[f"outlook above {LIKELY}"] < min(regret["always transfer"], regret["never transfer"])
 
 
 def test_signs_come_from_the_source_whose_last_stage_is_best() -> None:
