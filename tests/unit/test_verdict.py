@@ -135,7 +135,7 @@ def comparison(p_gain: float, p_harm: float, said: str) -> Comparison:
         (0.85, 0.02, "undecided", None, "auto", "transfer"),
         (0.85, 0.10, "undecided", None, "auto", "control"),
         (0.40, 0.30, "undecided", 0.7, "auto", "transfer"),
-        (0.40, 0.30, "undecided", 0.3, "auto", "control"),
+        (0.40, 0.30, "undecided", 0.2, "auto", "control"),
         (0.01, 0.90, "hurt", 0.9, "auto", "control"),
         (0.01, 0.90, "hurt", 0.9, "transfer", "transfer"),
         (0.99, 0.0, "helped", 0.9, "control", "control"),

@@ -22,7 +22,8 @@ from headstart.data.inspect import class_warnings, near_duplicates
 from headstart.data.split import hold_out
 from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
-from headstart.features.engine import choose
+from headstart.features.backends import FLOAT32
+from headstart.features.engine import choose, recall
 from headstart.features.extract import extract, time_batches
 from headstart.features.table import FeatureTable
 from headstart.sources.card import Card
@@ -69,7 +70,7 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
         for one in question.sources:
             check_readable(one.card, data)
         check_stage(asked.stage, sources)
-        work = work or plan_sources(asked, sources, len(data))
+        work = work or plan_sources(asked, sources, len(data), store)
         sources = {name: sources[name] for name in work.sources}
         work = with_modes(work, sources, data, store, progress)
         work_file.write(question.folder, work)
@@ -104,9 +105,10 @@ def check_stage(stage: str | None, sources: Mapping[str, Source]) -> None:
             resolve((stage,), source.card.stage_names())
 
 
-def plan_sources(asked: Asked, sources: Mapping[str, Source], n: int) -> Work:
-    """Time a few batches of each source and keep those whose features are affordable."""
-    forward = {name: time_batches(source) for name, source in sources.items()}
+def plan_sources(asked: Asked, sources: Mapping[str, Source], n: int, store: Store) -> Work:
+    """Time a few batches of each source, unless that was done before, and keep those whose features are affordable."""
+    known = {name: recall(source, store).get(FLOAT32) for name, source in sources.items()}
+    forward = {name: cost.example if cost else time_batches(sources[name]) for name, cost in known.items()}
     kept, out = affordable_sources(tuple(sources), n, forward, asked.minutes * 60)
     return Work(asked=asked, sources=kept, left_out=out, forward=forward, step={}, solve=time_solve())
 

@@ -5,6 +5,7 @@ that differences stay paired. Draws come from a generator seeded by the caller: 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,13 +26,19 @@ class Interval:
 
 
 def group_weights(groups: Ints, seed: int, draws: int = DRAWS) -> Floats:
-    """(B, n) bootstrap weights: groups drawn with replacement, every member weighted alike."""
+    """(B, n) bootstrap weights, read-only: groups drawn with replacement, every member weighted alike."""
     _, inverse = np.unique(groups, return_inverse=True)
-    count = int(inverse.max()) + 1
-    draws = max(200, min(draws, DRAW_MEMORY // max(len(groups), 1)))
+    return _drawn(inverse.tobytes(), seed, max(200, min(draws, DRAW_MEMORY // max(len(groups), 1))))
+
+
+@lru_cache(maxsize=1)  # arm after arm is scored on the same draws
+def _drawn(inverse: bytes, seed: int, draws: int) -> Floats:
+    member = np.frombuffer(inverse, np.int64)
+    count = int(member.max()) + 1
     rng = np.random.default_rng(seed)
-    picked = rng.multinomial(count, np.full(count, 1.0 / count), size=draws)
-    return picked[:, inverse].astype(float)
+    weights = rng.multinomial(count, np.full(count, 1.0 / count), size=draws)[:, member].astype(float)
+    weights.flags.writeable = False
+    return weights
 
 
 def widen(draws: Floats, value: float, factor: float) -> Floats:

@@ -80,7 +80,7 @@ def examine(source: Source, data: Dataset, store: Store, progress: Progress, see
         raise UserError("at least two classes, one with two examples", f"{part.counts()}", "Give more examples.")
     right = _right(source, inputs, part, store, progress)
     weights = group_weights(part.groups, seed)
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights = weights / weights.sum(axis=1, keepdims=True)
     others = [name for name in right if name != CARD]
     gaps = np.array([right[name] - right[CARD] for name in others])
     draws, values = gaps @ weights.T, gaps.mean(axis=1)
