@@ -2,9 +2,9 @@
 
 The average over all positions is what a net was trained to be read by at its end; before its end it throws away where
 things are. An earlier stage is therefore averaged over the cells of a grid, which is as fine as keeps the stage narrow
-(Evci et al. 2022, arXiv 2201.03529, pool to a target size likewise). Over eleven sets of pictures that gains the best single
-stage of EfficientNet-Lite0 3.7 points [0.8, 6.9] with 50 labels and 2.1 [0.6, 3.7] with 200: up to 14 on digits, and 1.7
-lost at worst, on cut-outs (benchmarks/bench_pooling.py).
+(Evci et al. 2022, arXiv 2201.03529, pool to a target size likewise). Over eleven sets of pictures that gains the best
+single stage of EfficientNet-Lite0 3.7 points [0.8, 6.9] with 50 labels and 2.1 [0.6, 3.7] with 200: up to 14 on digits,
+and 1.7 lost at worst, on cut-outs (benchmarks/bench_pooling.py).
 """
 
 from collections.abc import Callable, Mapping
