@@ -35,10 +35,11 @@ def logme(features: Floats, targets: Ints, outputs: int) -> float:
     y ~ N(Fw, I/b). O(n D min(n, D)) once for all classes.
 
     Good at few examples and many features, where the evidence pays for every weight and nothing is held out: it sees
-    noise, and is smooth where accuracies of n examples tie. Bad at stages of real nets, among which it leans to the
-    widest (its top pick loses 9 to 17 points; benchmarks/bench_logme.py), at features that no linear model can use, and
-    wherever a gap is to be read as one of accuracy: it is one of the squared error of one-hot labels. Comparable only
-    on the same examples.
+    noise, and is smooth where accuracies of n examples tie. Bad at stages of very different widths, among which it
+    leans to the widest: averaged over all positions, its top pick among the stages of real nets lost 9 to 17 points
+    (benchmarks/bench_logme.py); over grids, which make them about as wide as each other, 0.6 (bench_rank.py). Bad at
+    features that no linear model can use, and wherever a gap is to be read as one of accuracy: it is one of the squared
+    error of one-hot labels. Comparable only on the same examples.
 
     The published code leaves out (D - k) log a, k the rank, so that with fewer examples than features its score grows
     with their number and their scale; it stops after 11 rounds and mixes precisions of two rounds. This is the

@@ -14,7 +14,7 @@ RESAMPLES = 1000
 def ranked(curve: Sequence[StageScore]) -> tuple[StageScore, ...]:
     """Best first, by the mean of two ranks: leave-one-out accuracy, and log evidence, which tells apart what ties.
 
-    Of nine ways to rank eleven sources and their stages on eleven targets with 100 labels this one lost least against
+    Of eleven ways to rank eleven sources and their stages on eleven targets with 100 labels this one lost least against
     the best in hindsight (benchmarks/bench_rank.py): between sources -0.1 points [-0.8, 0.6], the accuracy alone 0.0,
     the evidence alone 0.2, the sources' published scores 1.1, their sizes 2.8; between all stages 0.6 [0.0, 1.3], the
     accuracy alone 1.1.
