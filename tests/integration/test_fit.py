@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 import headstart as hs
 from headstart.advisor import work as work_file
@@ -236,6 +237,30 @@ def test_advise_measures_and_trains_nothing_for_keeps(photos: Path, tmp_path: Pa
     assert all(row.reason for row in found.rows)
     assert json.loads(found.to_json())["advice"]["quadrant"] == found.advice.quadrant
     assert "prior" in found.text()
+
+
+def test_advice_is_not_flattered_by_groups(photos: Path, tmp_path: Path) -> None:
+    """Noise in pairs of the same noise: leave-one-out alone would find the twin of each."""
+    rng, rows = np.random.default_rng(0), ["image,label,pair"]
+    for pair in range(30):
+        noise = rng.integers(0, 256, (32, 32, 3))
+        for twin in range(2):
+            name = f"{pair}-{twin}.png"
+            Image.fromarray((noise + rng.integers(-9, 10, noise.shape)).clip(0, 255).astype(np.uint8)).save(
+                tmp_path / name
+            )
+            rows.append(f"{name},{'ab'[pair % 2]},{pair}")
+    table = tmp_path / "pairs.csv"
+    table.write_text("\n".join(rows))
+    found = hs.advise(table, target="label", group="pair", sources=[SOURCE], strategies=CLOSED, minutes=0.1)
+    assert max(row.estimate for row in found.rows) < 0.75
+
+
+def test_ranking_looks_at_the_evidence_too(photos: Path) -> None:
+    found = hs.advise(photos, sources=[SOURCE], strategies=CLOSED, minutes=0.1)
+    assert all(one.logme is not None for one in found.ranking)
+    assert found.static[0].source == SOURCE
+    assert found.advice.p_helps is not None
 
 
 @pytest.mark.slow

@@ -124,9 +124,9 @@ def options(bench: Bench, arms: Arms, work: Work, seen: Glance, cards: Iterable[
 
 
 def _closed(bench: Bench, name: str, role: Role, work: Work, seen: Glance) -> Row:
-    (done,), found = seen.tier.done[name], seen.scores[name]
+    done, found = seen.tier.done[name][0], seen.scores[name]
     forward = sum(work.forward.get(source, 0.0) for source in (done.source or "").split(AND))
-    seconds = done.seconds + forward * len(bench.data)
+    seconds = sum(one.seconds for one in seen.tier.done[name]) + forward * len(bench.data)
     return Row(name, role, done.source, done.stages, found.value, found.low, found.high, seconds / 60, "")
 
 
