@@ -13,7 +13,7 @@ from headstart.advisor.advise import AdviceResult, options
 from headstart.advisor.arms import strategies as known_strategies
 from headstart.advisor.clock import Clock
 from headstart.advisor.glance import glance
-from headstart.advisor.study import Study, conclude, look, settled, with_steps
+from headstart.advisor.study import Study, conclude, first_tier, settled, with_steps
 from headstart.advisor.survey import Question, Survey, survey
 from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
@@ -279,9 +279,9 @@ def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool) ->
 
 def _study(found: Survey, clock: Clock) -> Study:
     with clock.stage("select"):
-        tier = look(found.bench, found.arms, found.work.sources)
         seconds = found.work.asked.minutes * 60
-        work = settled(found.work, found.bench, found.arms, tier, lambda: seconds - clock.total)
+        work, tier = first_tier(found.work, found.bench, found.arms, lambda: seconds - clock.total)
+        work = settled(work, found.bench, found.arms, tier, lambda: seconds - clock.total)
         found.save(work)
     return conclude(found.bench, found.arms, work, tier, clock, found.save)
 

@@ -20,7 +20,7 @@ FROZEN_FRONT = (Rule("head", 1.0), Rule("stage:..-2", None), Rule("*", 1.0))
 
 
 class Same:
-    name, version = "test", "1"
+    name, version, changes = "test", "1", "all"
 
     def prepare(self, item: Item, card_input: object) -> np.ndarray:
         raise NotImplementedError

@@ -29,7 +29,7 @@ ALL = Missing(COUNT, {})
 class Drawn:
     """A modality whose examples are noise with a class in it."""
 
-    name, version = "drawn", "1"
+    name, version, changes = "drawn", "1", "all"
 
     def prepare(self, item: Item, taken: object) -> np.ndarray:
         del taken

@@ -31,7 +31,7 @@ OLD, NEW = ("red", "green"), ("blue", "yellow")
 class Colours:
     """A modality without files: an example is noise on the colour that its name says."""
 
-    name, version, baseline = "colours", "1", None
+    name, version, changes, baseline = "colours", "1", "roll", None
 
     def prepare(self, item: Item, card_input: object) -> np.ndarray:
         colour, seed = item.name.split("-")

@@ -1,9 +1,20 @@
 """Before the ladder: groups joined, leaks dropped and named, affordable sources, granted work."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from headstart.advisor.budget import affordable_sources, climb_cost, grant
+from headstart.advisor.budget import (
+    EPOCHS,
+    Offer,
+    affordable_repeats,
+    affordable_sources,
+    climb_cost,
+    grant,
+    trial_cost,
+    wish,
+)
 from headstart.advisor.rules import advice, says
 from headstart.advisor.survey import check_trainable, joined, parts
 from headstart.core.errors import UserError
@@ -76,16 +87,45 @@ def test_more_time_buys_more_folds_then_more_arms() -> None:
     assert [c.arm for c in granted[5][0]] == []
     assert {c.arm for c in granted[400][0]} >= {"lp-ft", "scratch"}
     assert [c.m for c in granted[4000][0]] == [5, 5, 5]
-    assert granted[4000][1] == ()
-    for seconds, (climbs, _) in granted.items():
-        assert sum(c.seconds for c in climbs) <= seconds
+    assert granted[4000][2] == ()
+    finalists = [granted[seconds][1] for seconds in (5, 200, 400, 4000)]
+    assert finalists == sorted(finalists)
+    assert (finalists[0], finalists[-1]) == (1, 3)
+    assert sum(c.seconds for c in granted[4000][0]) <= 4000
 
 
 def test_arms_that_compete_share_their_folds_and_the_control_comes_first() -> None:
-    climbs, out = grant(ARMS, 300, MACHINE, 250)
+    climbs, _, out = grant(ARMS, 300, MACHINE, 250)
     assert climbs[0].arm == "scratch"
     assert len({c.m for c in climbs}) == 1
     assert all(one.minutes > 0 for one in out)
+
+
+def test_an_offer_pays_for_all_trials_and_for_the_dearest_that_may_win() -> None:
+    few = tuple(replace(one, epochs=4, most=1) for one in ARMS)
+    alone = [Offer((one,), 3).seconds(300, MACHINE) for one in few]
+    both, trial = Offer(few, 3).seconds(300, MACHINE), trial_cost(few[2], 300, 0.03)
+    assert both == pytest.approx(alone[0] + alone[1] + trial)
+    assert Offer(few, 3, finalists=2).seconds(300, MACHINE) == pytest.approx(sum(alone))
+    assert climb_cost(few[0], 300, MACHINE, 4, 3) == pytest.approx(alone[0])
+
+
+def test_time_that_is_left_buys_choices() -> None:
+    choices = {s: {c.arm: c.choices for c in grant(ARMS, 300, MACHINE, s)[0]} for s in (400, 40000)}
+    assert choices[400]["lp-ft"] < choices[40000]["lp-ft"] == 4, "four rates; a net without norms has no norm policy"
+    assert choices[40000]["finetune"] == 1, "its plan leaves nothing open but the epochs"
+
+
+def test_few_examples_are_gone_through_more_often() -> None:
+    few, many = (wish(learner("lp-ft", "transfer"), n) for n in (20, 5000))
+    assert many.wanted == EPOCHS["lp-ft"].wanted
+    assert few.wanted >= EPOCHS["lp-ft"].steps
+    assert few.least < few.wanted
+
+
+def test_tier_0_is_repeated_as_often_as_the_time_allows() -> None:
+    assert [affordable_repeats(4, 10.0, left) for left in (0.0, 30.0, 60.0, 600.0)] == [1, 2, 3, 4]
+    assert affordable_repeats(1, 1.0, 100.0) == 1
 
 
 def test_a_rate_left_open_is_paid_for() -> None:

@@ -48,7 +48,7 @@ class Net(nn.Module):
 class Shift:
     """A modality whose augmentation shifts brightness; it remembers the seeds that it was given."""
 
-    name, version = "test", "1"
+    name, version, changes = "test", "1", "all"
 
     def __init__(self) -> None:
         self.seeds: list[int] = []
@@ -281,7 +281,7 @@ def test_the_error_of_a_background_batch_arrives() -> None:
 
 @pytest.mark.parametrize("phase", [replace(PHASE, epochs=None), replace(PHASE, lr=None)])
 def test_an_unresolved_phase_is_refused(phase: Train) -> None:
-    with pytest.raises(UserError, match="expected a resolved phase, got one without epochs or lr"):
+    with pytest.raises(UserError, match="expected a resolved phase, got one without epochs, lr or norm"):
         train(Net(), CARD, phase, data(range(20)), pixels=Fake(), seed=0)
 
 

@@ -112,7 +112,7 @@ class Net(nn.Module):
 class Shift:
     """A modality whose augmentation shifts brightness; it remembers the seeds that it was given."""
 
-    name, version = "test", "1"
+    name, version, changes = "test", "1", "all"
 
     def __init__(self) -> None:
         self.seeds: list[int] = []

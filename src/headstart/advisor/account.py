@@ -117,7 +117,7 @@ def all_candidates(study: Study, n_test: int) -> tuple[Candidate, ...]:
     left = [(out.name, "unaffordable", out.why) for out in study.work.not_climbed]
     left += [(name, "pruned", why) for name, why in study.work.pruned.items()]
     left += [(name, "skipped", why) for name, why in study.arms.skipped]
-    left += [(name, "failed", why) for name, why in study.failed.items()]
+    left += [(name, status, why) for name, (status, why) in study.out.items()]
     not_run = tuple(
         Candidate.model_validate(
             {
@@ -127,7 +127,7 @@ def all_candidates(study: Study, n_test: int) -> tuple[Candidate, ...]:
             }
         )
         for name, status, why in left
-        if name not in granted or status == "failed"
+        if name not in granted or name in study.out
     )  # fmt: skip
     sources = tuple(
         Candidate(

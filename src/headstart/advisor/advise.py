@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from headstart.advisor.arms import Arms
-from headstart.advisor.budget import EPOCHS, OTHER, climb_cost, optimistic
+from headstart.advisor.budget import climb_cost, optimistic, wish
 from headstart.advisor.glance import Glance
 from headstart.advisor.ladder import Bench
 from headstart.advisor.rules import advice, says
@@ -109,7 +109,7 @@ def options(bench: Bench, arms: Arms, work: Work, seen: Glance, cards: Iterable[
         Row(
             strategy=one.name, role=one.role, source=next(iter(one.sources)), stages=(), estimate=best, low=best,
             high=optimistic(best),
-            minutes=climb_cost(one, len(bench.data), work.machine, EPOCHS.get(one.name, OTHER).wanted, 1) / 60,
+            minutes=climb_cost(one, len(bench.data), work.machine, wish(one, len(bench.data)).wanted, 1) / 60,
             reason="could win back part of the errors that are left; only training tells",
         )
         for one in bound(arms, tier.source)

@@ -1,34 +1,66 @@
 """Minutes into work: which sources are affordable, and which gradient arms get how many epochs and folds."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.advisor.work import Climb, LeftOut
+from headstart.core.plan import Plan, Train
 from headstart.core.protocols import Machine
 from headstart.evaluation.folds import FOLDS
 from headstart.training.plan_learner import INNER, PlanLearner
+from headstart.training.trials import NORMS, RATES, epochs_run
 
 EXTRACT_SHARE = 0.35  # of the time may go into features; a source beyond that is left out
 RESERVE = 0.04  # of the time kept for evaluation, writing and the unforeseen
+REPEATS_SHARE = 0.4  # of the time that is left may go into repeating tier 0 on further fold maps
 FOLDS_TRIED = (5, 3, 2, 1)
+FOLD = 1 - 1 / FOLDS  # of the examples are learned from where one fold is scored
+FEW_CHOICES, ALL_CHOICES = 2, len(RATES) * len(NORMS)
 HEADROOM = 0.6  # share of tier 0's errors that fine-tuning is optimistically given: benchmarks/results/elpv.json
+
+
+def affordable_repeats(maps: int, one: float, left: float) -> int:
+    """How many of the fold maps tier 0 should run, when the first took so many seconds and so many are left."""
+    return 1 + min(maps - 1, int(left * REPEATS_SHARE / max(one, 1e-9)))
 
 
 @dataclass(frozen=True)
 class Range:
-    """How many epochs an arm should be tried for, and the least that makes sense."""
+    """How long an arm should be tried, and the least that makes sense.
+
+    Attributes:
+        wanted, least: epochs.
+        steps: that are wanted where so many epochs have fewer, because examples are few.
+    """
 
     wanted: int
     least: int
+    steps: int
+
+    def at(self, n: int, batch: int) -> "Range":
+        """The range for n examples."""
+        longer = max(1.0, self.steps / (self.wanted * math.ceil(n / batch)))
+        return Range(math.ceil(self.wanted * longer), math.ceil(self.least * longer), self.steps)
 
 
 EPOCHS = {
-    "lp-ft": Range(5, 2),
-    "finetune": Range(6, 3),
-    "scratch": Range(40, 15),
-    "scratch-twin": Range(40, 20),
+    "lp-ft": Range(5, 2, 200),
+    "finetune": Range(6, 3, 300),
+    "scratch": Range(40, 15, 600),
+    "scratch-twin": Range(40, 20, 600),
 }
-OTHER = Range(6, 2)
+OTHER = Range(6, 2, 200)
+
+
+def wish(learner: PlanLearner, n: int) -> Range:
+    """How long a learner should be tried on n examples."""
+    return EPOCHS.get(learner.name, OTHER).at(n, last_phase(learner.plan).batch)
+
+
+def last_phase(plan: Plan) -> Train:
+    """The phase in which most of the net learns, and whose epochs are open: the last one."""
+    return [phase for phase in plan.phases if isinstance(phase, Train)][-1]
 
 
 def affordable_sources(
@@ -47,62 +79,121 @@ def affordable_sources(
     return tuple(kept), tuple(out)
 
 
+def trial_cost(learner: PlanLearner, n: int, step: float) -> float:
+    """Seconds of choosing what the plan leaves open, on fold 0's inner split; validation is a third of a step."""
+    passes = epochs_run(len(learner.choices), learner.longest)
+    return FOLD * ((1 - INNER) + INNER / 3) * n * passes * step
+
+
+def score_cost(learner: PlanLearner, n: int, step: float, m: int) -> float:
+    """Seconds of m folds and of the final refit."""
+    return (m * FOLD + 1) * n * learner.longest * step
+
+
 def climb_cost(learner: PlanLearner, n: int, machine: Machine, epochs: int, m: int) -> float:
-    """Seconds of the inner runs, one a rate, of m folds and of the final refit."""
-    return _passes(learner, m) * n * epochs * max(machine.step[name] for name in learner.sources)
+    """Seconds of everything that an arm would do."""
+    one, step = replace(learner, epochs=epochs), dearest(learner, machine)
+    return trial_cost(one, n, step) + score_cost(one, n, step, m)
 
 
 def least_cost(learner: PlanLearner, n: int, step: float) -> float:
-    """The least that an arm could cost, with steps of so many seconds an example: one fold, few epochs."""
-    return _passes(learner, 1) * n * EPOCHS.get(learner.name, OTHER).least * step
+    """The least that an arm could cost, with steps of so many seconds an example: one choice, one fold, few epochs."""
+    one = replace(learner, epochs=wish(learner, n).least, most=1)
+    return trial_cost(one, n, step) + score_cost(one, n, step, 1)
 
 
-def _passes(learner: PlanLearner, m: int) -> float:
-    """How often an epoch's worth of data is gone through: the inner runs, one a rate, m folds and the final refit."""
-    fold = 1 - 1 / FOLDS
-    return len(learner.rates) * fold * (1 - INNER) + m * fold + 1
+def dearest(learner: PlanLearner, machine: Machine) -> float:
+    """Seconds of a step, an example, on the dearest net that it may train."""
+    return max(machine.step[name] for name in learner.sources)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a set of arms would do: all are tried, of either side some are scored.
+
+    Attributes:
+        arms: with epochs and choices.
+        m: folds that are scored.
+        finalists: arms of each side that are scored.
+    """
+
+    arms: tuple[PlanLearner, ...]
+    m: int
+    finalists: int = 1
+
+    def seconds(self, n: int, machine: Machine) -> float:
+        """Its cost, should the dearest of each side win."""
+        trials = sum(trial_cost(one, n, dearest(one, machine)) for one in self.arms)
+        return trials + sum(self._scored(role, n, machine) for role in ("transfer", "control"))
+
+    def _scored(self, role: str, n: int, machine: Machine) -> float:
+        costs = [score_cost(one, n, dearest(one, machine), self.m) for one in self.arms if one.role == role]
+        return sum(sorted(costs)[-self.finalists :])
 
 
 def grant(
     learners: Sequence[PlanLearner], n: int, machine: Machine, seconds: float
-) -> tuple[tuple[Climb, ...], tuple[LeftOut, ...]]:
-    """Share out the seconds that tier 0 left: the small control and the first arm on as many folds as fit, then others.
+) -> tuple[tuple[Climb, ...], int, tuple[LeftOut, ...]]:
+    """Turn the seconds that tier 0 left into work.
+
+    First the small control and the first arm on as many folds as fit; then further arms, which are tried against each
+    other and of which the best is scored; then more choices for each; then more arms that are scored.
 
     Args:
         learners: in order of preference; controls count like arms, since a verdict without them is worth nothing.
         n: training examples.
         machine: timed steps.
         seconds: what is left.
+
+    Returns:
+        The arms, how many of each side are scored, and what did not fit.
     """
-    left, climbs, out = seconds * (1 - RESERVE), list[Climb](), list[LeftOut]()
-    arm = next((one for one in learners if one.role == "transfer"), None)
-    first = [one for one in learners if one is arm or one.name == "scratch"]
-    m = next((m for m in FOLDS_TRIED if _total(first, n, machine, m) <= left), 1)
-    ordered = sorted(learners, key=lambda one: (one not in first, (one in first) == (one.role == "transfer")))
-    for learner in ordered:
-        epochs, cost = _epochs(learner, n, machine, m, left)
-        if epochs is None:
-            why = f"needs at least {cost / 60:.1f} min, {max(left, 0.0) / 60:.1f} are left"
-            out.append(LeftOut(name=learner.name, minutes=cost / 60, why=why))
+    left, out = seconds * (1 - RESERVE), list[LeftOut]()
+    few = [replace(one, epochs=wish(one, n).wanted, most=FEW_CHOICES) for one in learners]
+    arm = next((one for one in few if one.role == "transfer"), None)
+    first = [one for one in few if one is arm or one.name == "scratch"]
+    m = next((m for m in FOLDS_TRIED if Offer(tuple(first), m).seconds(n, machine) <= left), 1)
+    offer = Offer((), m)
+    for one in sorted(few, key=lambda one: (one not in first, (one in first) == (one.role == "transfer"))):
+        fitting = _fitting(offer, one, n, machine, left)
+        if fitting is None:
+            spent = offer.seconds(n, machine)
+            least = least_cost(one, n, dearest(one, machine))
+            why = f"needs at least {least / 60:.1f} min, {max(left - spent, 0.0) / 60:.1f} are left"
+            out.append(LeftOut(name=one.name, minutes=least / 60, why=why))
             continue
-        source = next(iter(learner.sources))
-        climbs.append(Climb(arm=learner.name, source=source, epochs=epochs, m=m, seconds=cost))
-        left -= cost
-    return tuple(climbs), tuple(out)
+        offer = fitting
+    offer = _richer(offer, n, machine, left)
+    climbs = tuple(_climb(one, offer.m, n, machine) for one in offer.arms)
+    return climbs, offer.finalists, tuple(out)
 
 
-def _total(learners: Sequence[PlanLearner], n: int, machine: Machine, m: int) -> float:
-    return sum(climb_cost(one, n, machine, EPOCHS.get(one.name, OTHER).wanted, m) for one in learners)
+def _fitting(offer: Offer, arm: PlanLearner, n: int, machine: Machine, left: float) -> Offer | None:
+    """The offer with one arm more, for as many epochs as fit; None where too few would."""
+    for epochs in range(arm.epochs, wish(arm, n).least - 1, -1):
+        for most in range(arm.most, 0, -1):
+            larger = replace(offer, arms=(*offer.arms, replace(arm, epochs=epochs, most=most)))
+            if larger.seconds(n, machine) <= left:
+                return larger
+    return None
 
 
-def _epochs(learner: PlanLearner, n: int, machine: Machine, m: int, left: float) -> tuple[int | None, float]:
-    """The most epochs that fit, and their cost; None and the least cost when too few would."""
-    wish = EPOCHS.get(learner.name, OTHER)
-    for epochs in range(wish.wanted, wish.least - 1, -1):
-        cost = climb_cost(learner, n, machine, epochs, m)
-        if cost <= left:
-            return epochs, cost
-    return None, climb_cost(learner, n, machine, wish.least, m)
+def _richer(offer: Offer, n: int, machine: Machine, left: float) -> Offer:
+    """The offer with more choices for each arm, then with more arms that are scored, as far as they fit."""
+    for at, one in enumerate(offer.arms):
+        for most in range(ALL_CHOICES, one.most, -1):
+            arms = (*offer.arms[:at], replace(one, most=most), *offer.arms[at + 1 :])
+            if (larger := replace(offer, arms=arms)).seconds(n, machine) <= left:
+                offer = larger
+                break
+    more = [replace(offer, finalists=count) for count in range(len(offer.arms), 1, -1)]
+    return next((one for one in more if one.seconds(n, machine) <= left), offer)
+
+
+def _climb(arm: PlanLearner, m: int, n: int, machine: Machine) -> Climb:
+    seconds = climb_cost(arm, n, machine, arm.epochs, m)
+    facts = {"epochs": arm.epochs, "choices": len(arm.choices), "m": m, "seconds": seconds}
+    return Climb.model_validate({"arm": arm.name, "source": next(iter(arm.sources)), **facts})
 
 
 def optimistic(best: float) -> float:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.advisor.budget import FOLD
 from headstart.advisor.ledger import Done, Ledger
 from headstart.advisor.work import Climb
 from headstart.core.plan import Plan
@@ -15,7 +16,8 @@ from headstart.core.progress import Progress
 from headstart.core.protocols import Features
 from headstart.data.dataset import Dataset
 from headstart.evaluation.folds import OutOfFold, Unit, units
-from headstart.training.plan_learner import FittedAny, FittedNet, PlanLearner
+from headstart.training.plan_learner import INNER, FittedAny, FittedNet, PlanLearner
+from headstart.training.trials import epochs_run
 
 SEED_STEP = 7919  # units get seeds of their own, far apart
 
@@ -72,7 +74,7 @@ def _done(fitted: FittedAny, probabilities: Floats, seconds: float) -> Done:
 
 def tier0(bench: Bench, learners: Sequence[PlanLearner], oof: OutOfFold) -> dict[str, list[Done]]:
     """Every closed form on every repeat and fold, fold by fold: arms that try the same features share their fits."""
-    by_fold = zip(*(units(one.name, len(bench.maps)) for one in learners), strict=True)
+    by_fold = zip(*(units(one.name, len(oof.maps)) for one in learners), strict=True)
     work = [(one, unit) for fold in by_fold for one, unit in zip(learners, fold, strict=True)]
     found: dict[str, list[Done]] = {}
     with bench.progress.step("closed forms", len(work)) as step:
@@ -91,18 +93,29 @@ def tier1(bench: Bench, learner: PlanLearner, climb: Climb, oof: OutOfFold) -> t
     Returns:
         The learner with the resolved plan, and what each piece of work left: the inner run first.
     """
-    n = len(bench.data)
-    with bench.progress.step(climb.arm, climb.epochs * n * (0.64 * len(learner.rates) + 0.8 * climb.m)) as step:
-        trying = replace(learner, epochs=climb.epochs, step=step)
-        inner = _inner(bench, trying)
-        resolved = replace(trying, plan=Plan.from_json(inner.plan or ""))
-        done = [inner]
-        for unit in units(climb.arm, 1, climb.m):
-            step.note(f"fold {unit.fold + 1} of {climb.m}")
-            done.append(measure(bench, resolved, unit))
-    for unit, one in zip(units(climb.arm, 1, climb.m), done[1:], strict=True):
-        oof.put(unit, one.probabilities)
-    return replace(resolved, step=None), done
+    resolved, inner = tune(bench, learner, climb)
+    return resolved, [inner, *score(bench, resolved, climb.m, oof)]
+
+
+def tune(bench: Bench, learner: PlanLearner, climb: Climb) -> tuple[PlanLearner, Done]:
+    """Choose what the plan leaves open on an inner split of fold 0's training part; the learner with it filled in."""
+    trying = replace(learner, epochs=climb.epochs, most=climb.choices)
+    examples = epochs_run(len(trying.choices), trying.longest) * len(bench.data) * FOLD * (1 - INNER)
+    with bench.progress.step(f"{climb.arm}, choices", examples) as step:
+        inner = _inner(bench, replace(trying, step=step))
+    return replace(trying, plan=Plan.from_json(inner.plan or "")), inner
+
+
+def score(bench: Bench, resolved: PlanLearner, m: int, oof: OutOfFold) -> list[Done]:
+    """Score m folds of an arm that leaves nothing open."""
+    done: list[Done] = []
+    with bench.progress.step(resolved.name, resolved.longest * len(bench.data) * FOLD * m) as step:
+        learning = replace(resolved, step=step)
+        for unit in units(resolved.name, 1, m):
+            step.note(f"fold {unit.fold + 1} of {m}")
+            done.append(measure(bench, learning, unit))
+            oof.put(unit, done[-1].probabilities)
+    return done
 
 
 def _inner(bench: Bench, learner: PlanLearner) -> Done:

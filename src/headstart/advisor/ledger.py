@@ -43,6 +43,7 @@ class Ledger:
         self.folder = folder
         self.resumed = 0
         self.computed = 0
+        self._mine: set[str] = set()
         (folder / "units").mkdir(parents=True, exist_ok=True)
 
     def workspace(self, name: str) -> Path:
@@ -54,7 +55,7 @@ class Ledger:
         read = _read(self._path(name))
         if read is None:
             return None
-        self.resumed += 1
+        self.resumed += name not in self._mine
         arrays, facts = read
         return Done(
             probabilities=arrays["probabilities"],
@@ -72,6 +73,7 @@ class Ledger:
         facts.pop("probabilities")
         _write(self._path(name), {"probabilities": np.ascontiguousarray(done.probabilities)}, facts)
         self.computed += 1
+        self._mine.add(name)
         shutil.rmtree(self.workspace(name), ignore_errors=True)
 
     def get_state(self, name: str) -> State | None:

@@ -1,20 +1,21 @@
 """One study: tier 0, tier 1, the comparison, the decision, the refits, in this order."""
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from headstart.advisor import work as work_file
 from headstart.advisor.arms import Arms, of_source
-from headstart.advisor.budget import grant, least_cost, optimistic
+from headstart.advisor.budget import affordable_repeats, grant, last_phase, least_cost, optimistic
 from headstart.advisor.clock import Clock
-from headstart.advisor.ladder import Bench, refits, tier0, tier1
+from headstart.advisor.ladder import Bench, refits, score, tier0, tune
 from headstart.advisor.ledger import Done
 from headstart.advisor.rules import advice
-from headstart.advisor.work import Climb, Work
+from headstart.advisor.work import Work
 from headstart.core.errors import UserError
-from headstart.core.plan import Train
 from headstart.core.protocols import Metric, Role
-from headstart.core.record import Advice, Decision, StageScore
+from headstart.core.record import Advice, Decision, StageScore, Status
 from headstart.evaluation.delivery import decide
 from headstart.evaluation.evidence import Evidence, Examples, as_kept
 from headstart.evaluation.figures import Figures, comparison, figures
@@ -51,7 +52,7 @@ class Study:
     figures: Figures
     decision: Decision
     fitted: Mapping[str, FittedAny]
-    failed: Mapping[str, str]
+    out: Mapping[str, tuple[Status, str]]
 
 
 def scores(bench: Bench, oof: OutOfFold, metric: Metric) -> dict[str, float]:
@@ -63,14 +64,40 @@ def scores(bench: Bench, oof: OutOfFold, metric: Metric) -> dict[str, float]:
     return found
 
 
-def look(bench: Bench, arms: Arms, sources: Sequence[str]) -> Tier0:
-    """Tier 0: closed forms and cheap controls on all folds, and the stage-by-stage curve."""
-    oof = OutOfFold(bench.maps, bench.data.task.outputs)
+def look(bench: Bench, arms: Arms, sources: Sequence[str], rounds: Callable[[float], int] | None = None) -> Tier0:
+    """Tier 0: closed forms and cheap controls on all folds, and the stage-by-stage curve.
+
+    Args:
+        bench: with the fold maps.
+        arms: whose closed forms are scored.
+        sources: whose stages are shown.
+        rounds: how many fold maps to run, given the seconds that one takes; all, if nobody asks.
+    """
+    started = time.perf_counter()
+    oof = OutOfFold(bench.maps[:1], bench.data.task.outputs)
     done = tier0(bench, arms.closed, oof)
+    count = rounds(time.perf_counter() - started) if rounds else len(bench.maps)
+    if count > 1:
+        oof = OutOfFold(bench.maps[:count], bench.data.task.outputs)
+        done = tier0(bench, arms.closed, oof)
     curve = stage_curve(sources, bench.data, bench.features)
     raw, untrained = (next(iter(one.sources)) for one in arms.closed if one.name in ("raw", "random-features"))
     signs = Signs.of(bench.data, curve, floor(raw, untrained, bench.data, bench.features))
     return Tier0(done, oof, curve, signs, chosen_source(done, sources))
+
+
+def first_tier(work: Work, bench: Bench, arms: Arms, seconds_left: Callable[[], float]) -> tuple[Work, Tier0]:
+    """Tier 0 on as many fold maps as the seconds allow, decided once; work that has them keeps them."""
+    decided = work
+
+    def rounds(one: float) -> int:
+        nonlocal decided
+        count = work.repeats or affordable_repeats(len(bench.maps), one, seconds_left())
+        decided = work.model_copy(update={"repeats": count})
+        return count
+
+    tier = look(bench, arms, work.sources, rounds)
+    return decided, tier
 
 
 def chosen_source(done: Mapping[str, Sequence[Done]], sources: Sequence[str]) -> str:
@@ -90,7 +117,7 @@ def with_steps(work: Work, arms: Arms, tier: Tier0, n: int, seconds: float) -> W
     step = dict(work.step)
     for learner in bound(arms, tier.source):
         for name, source in learner.sources.items():
-            phase = next(p for p in learner.plan.phases if isinstance(p, Train))
+            phase = last_phase(learner.plan)
             forward = work.forward.get(name.partition(f"+{FRESH}:")[0])
             if name in step:
                 continue
@@ -125,8 +152,9 @@ def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: flo
         if optimistic(floor) < best:
             pruned |= {one.name: f"even an optimistic {optimistic(floor):.3f} is below {best:.3f}" for one in runners}
             runners = []
-    climbs, out = grant(runners, len(bench.data), work.machine, seconds_left)
-    return work.model_copy(update={"climbs": climbs, "not_climbed": out, "pruned": pruned})
+    climbs, finalists, out = grant(runners, len(bench.data), work.machine, seconds_left)
+    decided = {"climbs": climbs, "finalists": finalists, "not_climbed": out, "pruned": pruned}
+    return work.model_copy(update=decided)
 
 
 def settled(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: Callable[[], float]) -> Work:
@@ -143,20 +171,50 @@ def settled(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: Cal
     return decided
 
 
-def climb(
-    bench: Bench, arms: Arms, tier: Tier0, climbs: Sequence[Climb]
-) -> tuple[dict[str, PlanLearner], dict[str, Sequence[Done]], dict[str, str]]:
-    """Tier 1: the granted gradient arms: learners with resolved plans, what each work left, and who failed, why."""
-    learners: dict[str, PlanLearner] = {}
-    done: dict[str, Sequence[Done]] = {}
-    failed: dict[str, str] = {}
-    for one in climbs:
-        learner = next(arm for arm in bound(arms, one.source) if arm.name == one.arm)
+@dataclass(frozen=True)
+class Climbed:
+    """What tier 1 left.
+
+    Attributes:
+        learners: arms that were scored, with resolved plans.
+        done: what each piece of an arm's work left, the inner run first.
+        out: arms that were not scored: (what became of them, why).
+    """
+
+    learners: dict[str, PlanLearner] = field(default_factory=dict)
+    done: dict[str, Sequence[Done]] = field(default_factory=dict)
+    out: dict[str, tuple[Status, str]] = field(default_factory=dict)
+
+
+def climb(bench: Bench, arms: Arms, tier: Tier0, work: Work) -> Climbed:
+    """Tier 1: every granted arm chooses what its plan leaves open, and the best of each side are scored on folds."""
+    found, tuned = Climbed(), dict[str, tuple[PlanLearner, Done]]()
+    climbs = {one.arm: one for one in work.climbs or ()}
+    for name, one in climbs.items():
+        learner = next(arm for arm in bound(arms, one.source) if arm.name == name)
         try:
-            learners[one.arm], done[one.arm] = tier1(bench, learner, one, tier.oof)
+            tuned[name] = tune(bench, learner, one)
         except DivergedError as error:  # one arm's bad rate must not cost the user the others
-            failed[one.arm] = str(error).splitlines()[0]
-    return learners, done, failed
+            found.out[name] = ("failed", str(error).splitlines()[0])
+    for role in ("control", "transfer"):
+        order = sorted((n for n, (one, _) in tuned.items() if one.role == role), key=lambda n: _least(tuned[n][1]))
+        for name in order[: work.finalists]:
+            learner, inner = tuned[name]
+            try:
+                scored = score(bench, learner, climbs[name].m, tier.oof)
+            except DivergedError as error:
+                found.out[name] = ("failed", str(error).splitlines()[0])
+                continue
+            found.learners[name], found.done[name] = replace(learner, step=None), [inner, *scored]
+        for name in order[work.finalists :]:
+            best, mine = _least(tuned[order[0]][1]), _least(tuned[name][1])
+            found.out[name] = ("pruned", f"loss {mine:.3f} on the inner split, where {order[0]} has {best:.3f}")
+    return found
+
+
+def _least(inner: Done) -> float:
+    """The least validation loss of an inner run; a plan that fixes its epochs is measured by the same."""
+    return min((e["validation_loss"] for e in inner.history if e["validation_loss"] is not None), default=math.inf)
 
 
 def check_competes(arms: Arms, work: Work) -> None:
@@ -180,8 +238,8 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
     """
     check_competes(arms, work)
     with clock.stage("train"):
-        resolved, climbed, failed = climb(bench, arms, tier, work.climbs or ())
-    learners = {one.name: one for one in arms.closed} | resolved
+        climbed = climb(bench, arms, tier, work)
+    learners = {one.name: one for one in arms.closed} | climbed.learners
     roles: dict[str, Role] = {name: one.role for name, one in learners.items()}
     metric = metric_named(work.asked.metric)
     train = Examples.of(bench.data)
@@ -201,5 +259,5 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
     with clock.stage("evaluate"):
         evidence = replace(evidence, tested={arm: as_kept(values) for arm, values in tested.items()})
         found = figures(evidence, decision.delivered, metric, work.asked.seed)
-    done = dict(tier.done) | climbed
-    return Study(arms, work, done, tier.curve, said, evidence, found, decision, fitted, failed)
+    done = dict(tier.done) | climbed.done
+    return Study(arms, work, done, tier.curve, said, evidence, found, decision, fitted, climbed.out)

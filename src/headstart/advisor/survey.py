@@ -83,6 +83,7 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
         data = grouped(data, features, raw.name, first)
         train, test, how = parts(data, asked.seed)
         check_trainable(train)
+        train = suited(train, features)
         maps = fold_maps(train.targets, train.groups, asked.seed)
     warnings = (*class_warnings(train), *(w for s in sources.values() for w in preconditions(s.card, train)))
     ledger = Ledger(question.folder)
@@ -134,6 +135,13 @@ def grouped(data: Dataset, features: FeatureTable, raw: str, source: str) -> Dat
     alike, pairs = near_duplicates(features.of(source, last, data), thumbnails)
     found = tuple(tuple(data.items[i].name for i in members) for members in pairs)
     return replace(data, groups=joined(data.groups, alike), duplicates=(*data.duplicates, *found))
+
+
+def suited(train: Dataset, features: FeatureTable) -> Dataset:
+    """The training part with an augmentation that its inputs allow."""
+    raw = train.modality.baseline.name
+    modality, said = train.modality.suited(features.of(raw, features.stages(raw)[0], train))
+    return replace(train, modality=modality, warnings=(*train.warnings, *said))
 
 
 def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -43,11 +43,14 @@ class LeftOut(_Part):
 
 
 class Climb(_Part):
-    """A gradient arm that was granted time: tried for `epochs` on an inner split, then scored on `m` folds."""
+    """A gradient arm that was granted time: tried for `epochs` on an inner split, if it is best scored on `m` folds."""
 
     arm: str
     source: str
     epochs: int
+    choices: int = Field(
+        default=1, description="of rate and norm policy that are tried, where its plan leaves them open"
+    )
     m: int
     seconds: float
 
@@ -62,7 +65,11 @@ class Work(_Part):
     forward: dict[str, float]
     step: dict[str, float]
     solve: float
+    repeats: int | None = Field(
+        default=None, description="fold maps that tier 0 runs; null until it is known what one costs"
+    )
     climbs: tuple[Climb, ...] | None = Field(default=None, description="null until tier 0 is done")
+    finalists: int = Field(default=1, description="arms of each side, transfer and control, that are scored on folds")
     not_climbed: tuple[LeftOut, ...] = ()
     pruned: dict[str, str] = Field(default_factory=dict)
     modes: dict[str, Mode] = Field(default_factory=dict, description="precision and backend of each source's features")

@@ -12,6 +12,8 @@ from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid")
 
+Norm = Literal["inference", "train"]
+
 
 @dataclass(frozen=True, config=_STRICT)
 class Rule:
@@ -63,14 +65,15 @@ class Train:
         optimiser: "adamw" or "sgd" (momentum 0.9).
         decay: decoupled weight decay, on weights of two and more dimensions.
         norm: batch-norm layers of trained parts: "inference" keeps the source's statistics, "train" uses the batch's
-            and moves the running ones.
+            and moves the running ones; None is chosen on an inner split, then fixed.
         augment: apply the modality's augmentation to training batches.
         views: how many fixed augmented views of each example there are beside the clean one; epoch e, from 0, shows
             view e mod (views + 1), the clean one first. What a frozen front puts out is then computed once a view.
             0 draws anew in each step.
         batch: examples in a step.
         warmup: share of the steps spent warming up.
-        patience: with a validation part, stop after that many epochs without improvement.
+        patience: with a validation part, stop after that many epochs without improvement; None is three, or a fifth of
+            all where they are many.
         hold: for sources that keep old classes: how many pictures of each are dreamed from the weights and learned
             beside the new ones, features being held near what they were; 0 holds nothing.
         pull: strength a of the penalty a/2 ||w - w0||^2 on the trunk's trained weights, w0 being where the phase found
@@ -87,12 +90,12 @@ class Train:
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     optimiser: Literal["adamw", "sgd"] = "adamw"
     decay: float = 0.01
-    norm: Literal["inference", "train"] = "inference"
+    norm: Norm | None = "inference"
     augment: bool = True
     views: int = Field(default=0, ge=0)
     batch: int = 32
     warmup: float = 0.2
-    patience: int = 3
+    patience: int | None = Field(default=None, gt=0)
     hold: int = Field(default=0, ge=0)
     pull: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     rank: int = Field(default=0, ge=0)
@@ -124,10 +127,16 @@ class Plan:
         """No gradients are needed: every phase is a `Solve`."""
         return all(isinstance(phase, Solve) for phase in self.phases)
 
-    def resolve(self, *, epochs: int, lr: float) -> "Plan":
+    @property
+    def open(self) -> bool:
+        """Something is left to be measured before it can train."""
+        return any(None in (p.epochs, p.lr, p.norm) for p in self.phases if isinstance(p, Train))
+
+    def resolve(self, *, epochs: int, lr: float, norm: Norm = "inference") -> "Plan":
         """The same plan with the choices that were measured filled in; what was fixed stays."""
         phases = tuple(
-            replace(p, epochs=p.epochs or epochs, lr=p.lr or lr) if isinstance(p, Train) else p for p in self.phases
+            replace(p, epochs=p.epochs or epochs, lr=p.lr or lr, norm=p.norm or norm) if isinstance(p, Train) else p
+            for p in self.phases
         )
         return replace(self, phases=phases)
 

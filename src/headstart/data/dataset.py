@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.core.predictions import Ints
+from headstart.core.predictions import Floats, Ints
 from headstart.core.problem import Task
 from headstart.core.record import SkippedFile
 
@@ -47,6 +47,19 @@ class Modality(Protocol):
     @property
     def baseline(self) -> Any:
         """The raw input as a source of features, for the `raw` control."""
+        ...
+
+    @property
+    def changes(self) -> str:
+        """What `augment` may do; part of the keys of augmented examples."""
+        ...
+
+    def suited(self, raw: Floats) -> tuple["Modality", tuple[str, ...]]:
+        """The modality for data like these, and what is worth knowing: without changes that they could not have met.
+
+        Args:
+            raw: (n, D) features of the baseline's only stage.
+        """
         ...
 
     def prepare(self, item: Item, card_input: Any) -> NDArray[np.uint8]:

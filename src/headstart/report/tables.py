@@ -79,7 +79,7 @@ def _phase(phase: Solve | Train) -> list[tuple[str, str]]:
         ("epochs", str(phase.epochs)),
         ("optimiser", f"{phase.optimiser}, decay {phase.decay:g}, batches of {phase.batch}"),
         ("schedule", f"{phase.schedule}, warm-up {percent(phase.warmup)}"),
-        ("norm layers", phase.norm),
+        ("norm layers", phase.norm or "measured"),
         ("augmentation", "yes" if phase.augment else "no"),
     ]
     fixed += [("pull to the start", f"{phase.pull:g}")] if phase.pull else []

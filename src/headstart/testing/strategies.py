@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.core.plan import Plan, Solve, Train
+from headstart.core.predictions import Floats
 from headstart.core.problem import Task
 from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset, Item
@@ -102,7 +103,12 @@ class Noise:
 
     name: str = "noise"
     version: str = "1"
+    changes: str = "mirror"
     baseline: None = None
+
+    def suited(self, raw: Floats) -> tuple["Noise", tuple[str, ...]]:  # noqa: ARG002 - noise may be mirrored
+        """Itself."""
+        return self, ()
 
     def prepare(self, item: Item, card_input: Any) -> NDArray[np.uint8]:
         """(size, size, 3) uint8."""

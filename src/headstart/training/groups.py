@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.errors import HeadstartError, UserError, did_you_mean
-from headstart.core.plan import Rule, Train
+from headstart.core.plan import Norm, Rule, Train
 from headstart.sources import stages as stage_names
 from headstart.sources.card import Card
 from headstart.training import adapters
 
 Rates = Mapping[str, float | None]
-Norm = Literal["inference", "train"]
 
 _NORMS = (
     nn.BatchNorm1d,
@@ -53,14 +52,15 @@ class GroupRow:
         tensors: how many parameter tensors.
         parameters: how many numbers.
         rate: learning rate relative to `Train.lr`; None is frozen.
-        norm: how its normalisation layers run: "frozen", "inference", "train", or "none" where there are none.
+        norm: how its normalisation layers run: "frozen", "inference", "train", "measured" where that is still
+            open, or "none" where there are none.
     """
 
     group: str
     tensors: int
     parameters: int
     rate: float | None
-    norm: Literal["frozen", "inference", "train", "none"]
+    norm: Literal["frozen", "inference", "train", "measured", "none"]
 
 
 def resolve(card: Card, net: nn.Module, rules: Sequence[Rule]) -> dict[str, float | None]:
@@ -235,7 +235,7 @@ def optimiser(net: nn.Module, rates: Rates, phase: Train, lr: float) -> torch.op
     return torch.optim.AdamW(groups, fused=fused)
 
 
-def describe(card: Card, net: nn.Module, rules: Sequence[Rule], norm: Norm) -> tuple[GroupRow, ...]:
+def describe(card: Card, net: nn.Module, rules: Sequence[Rule], norm: Norm | None) -> tuple[GroupRow, ...]:
     """The resolved rules as a small table, input to output, head last."""
     rates = resolve(card, net, rules)
     stage_of = {f"trunk.{p}": f"stage:{stage.name}" for stage in card.stages for p in stage.parameters}
@@ -248,6 +248,6 @@ def describe(card: Card, net: nn.Module, rules: Sequence[Rule], norm: Norm) -> t
     rows: list[GroupRow] = []
     for (group, rate), names in table.items():
         has_norm = any(name.rpartition(".")[0] in norms for name in names)
-        mode = "none" if not has_norm else "frozen" if rate is None else norm
+        mode = "none" if not has_norm else "frozen" if rate is None else norm or "measured"
         rows.append(GroupRow(group, len(names), sum(sizes[name] for name in names), rate, mode))
     return tuple(rows)

@@ -96,6 +96,7 @@ def train(
     workspace: Path | None = None,
     step: Step | None = None,
     store: Store | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Train the net in place, as the phase says; it is left in eval mode, with the weights of the best epoch.
 
@@ -112,6 +113,8 @@ def train(
         store: where the activations of a frozen front are kept, so that it runs once for each view of an example.
             Without one, or where `prefix.find` finds no such front, every epoch runs the whole net: the same numbers,
             up to the order of sums.
+        until: pause after that epoch of the phase, whose schedule stays that of all its epochs; with the same workspace
+            a later call goes on from there.
 
     Raises:
         UserError: the rules do not fit the net, the phase is not resolved, or the loss is not finite.
@@ -121,18 +124,19 @@ def train(
         work = _Work(net, card, phase, view, pixels, seed, step)
         if store is not None:
             work.skip_front(card, store)
-        trained = _descended(work, validation, workspace)
+        trained = _descended(work, validation, workspace, min(until or work.epochs, work.epochs))
     net.eval()
     return trained
 
 
-def _descended(work: "_Work", validation: Dataset | None, workspace: Path | None) -> Trained:
-    """All epochs; the net is left with the weights of the best one."""
+def _descended(work: "_Work", validation: Dataset | None, workspace: Path | None, until: int) -> Trained:
+    """Epochs up to `until`; the net is left with the weights of the best one."""
     keep = validation is None
     saves = None if workspace is None else checkpoint.Checkpoints(workspace, work.identity(validation), keep=keep)
     history, best = _resume(work, saves)
     best = None if validation is None else best
-    while len(history) < work.epochs and not stopping.should_stop(_validation_losses(history), work.phase.patience):
+    patience = work.phase.patience or stopping.patience(work.epochs)
+    while len(history) < until and not stopping.should_stop(_validation_losses(history), patience):
         history.append(_epoch(work, len(history) + 1, validation))
         at = _best_epoch(history)
         if at == len(history) and validation is not None:
@@ -172,7 +176,7 @@ def time_step(net: nn.Module, card: Card, phase: Train, size: int, batch: int) -
     seconds: list[float] = []
     with torch.random.fork_rng(), adapters.attached(trial, card, phase.rank, seed=0):
         rates = groups.resolve(card, trial, phase.rules)
-        groups.apply(trial, rates, groups.still_modules(card, trial, rates, phase.norm))
+        groups.apply(trial, rates, groups.still_modules(card, trial, rates, phase.norm or "train"))
         optimiser = groups.optimiser(trial, rates, phase, phase.lr or 1e-4)
         for _ in range(3):
             start = time.perf_counter()
@@ -187,8 +191,8 @@ class _Work:
     def __init__(
         self, net: nn.Module, card: Card, phase: Train, view: Dataset, pixels: Pixels, seed: int, step: Step | None
     ) -> None:
-        if phase.epochs is None or phase.lr is None:
-            raise UserError("a resolved phase", "one without epochs or lr", "Fill them in with Plan.resolve.")
+        if phase.epochs is None or phase.lr is None or phase.norm is None:
+            raise UserError("a resolved phase", "one without epochs, lr or norm", "Fill them in with Plan.resolve.")
         if len(view) == 0 or int(np.min(view.targets)) < 0:
             raise UserError("labelled training examples", "none, or some without label", "Leave those out.")
         self.net, self.phase, self.view, self.seed, self.step = net, phase, view, seed, step

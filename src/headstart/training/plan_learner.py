@@ -29,10 +29,10 @@ from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 from headstart.training.loop import Epoch, Trained, predict, train
 from headstart.training.solve import AND, Fits, Solved, class_rows, solve
+from headstart.training.trials import RATES, Choice, choices, halving
 
 INNER = 0.2  # share of the training part that rate and epochs are chosen on
 EPOCHS = 8  # tried at most, where the budget allows
-RATES = (1e-4, 3e-4)  # tried where a plan leaves the rate open: the lower won on 600 ELPV photos, the higher on 1,224
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ class PlanLearner:
         sources: what to start from; anything with cached features serves a closed form, a `Source` is needed to train.
         store: where prepared pixels are kept.
         epochs: how many epochs may be tried when the plan leaves the number open.
+        most: how many choices may be tried where it leaves rate or norm policy open.
         step: progress of its training.
         fits: closed forms that it shares with other learners.
     """
@@ -148,6 +149,7 @@ class PlanLearner:
     sources: Mapping[str, Any]
     store: Store
     epochs: int = EPOCHS
+    most: int = len(RATES)
     step: Step | None = field(default=None, compare=False)
     fits: Fits | None = field(default=None, compare=False)
 
@@ -167,9 +169,7 @@ class PlanLearner:
 
     def fit(self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None) -> "FittedAny":
         """Execute the plan on the view; choices that the plan leaves open are made inside the view."""
-        if not self.plan.closed_form and any(
-            isinstance(p, Train) and None in (p.epochs, p.lr) for p in self.plan.phases
-        ):
+        if self.plan.open:
             resolved, _ = self.resolve(view, seed=seed, features=features, workspace=workspace)
             return resolved.fit(view, seed=seed, features=features, workspace=workspace)
         solved = self._solve(view, features)
@@ -182,7 +182,7 @@ class PlanLearner:
     def resolve(
         self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None
     ) -> tuple["PlanLearner", FittedNet]:
-        """Choose rate and epochs on an inner split of the view, then fix them; the last phase decides on epochs.
+        """Choose rate, norm policy and epochs (of the last phase) on an inner split of the view, then fix them.
 
         Returns:
             The learner with the resolved plan, and the net of the inner run with its train and validation curves.
@@ -190,20 +190,26 @@ class PlanLearner:
         held = hold_out(view.targets, view.groups, INNER, seed)
         inner, validation = view.take(np.flatnonzero(~held)), view.take(np.flatnonzero(held))
         solved = self._solve(inner, features)
-        tried: list[FittedNet] = []
-        for rate in self.rates:
-            trial = replace(self, plan=self.plan.resolve(epochs=self.epochs, lr=rate))
-            space = workspace / f"rate {rate:g}" if workspace else None
-            tried.append(trial._train(inner, solved, seed=seed, workspace=space, validation=validation))
-        best = min(tried, key=_loss)
-        plan = self.plan.resolve(epochs=_best(best), lr=self.rates[tried.index(best)])
-        return replace(self, plan=plan), best
+
+        def run(choice: Choice, until: int) -> FittedNet:
+            one = replace(self, plan=choice.of(self.plan, self.epochs))
+            space = workspace / str(choice) if workspace else None
+            return one._train(inner, solved, seed=seed, workspace=space, validation=validation, until=until)
+
+        choice, best = halving(self.choices, self.longest, run, loss)
+        return replace(self, plan=choice.of(self.plan, _best(best))), best
 
     @property
-    def rates(self) -> tuple[float, ...]:
-        """Learning rates to try: the plan's own, or `RATES` where it leaves the choice open."""
-        fixed = {phase.lr for phase in self.plan.phases if isinstance(phase, Train)}
-        return RATES if None in fixed else tuple(rate for rate in fixed if rate is not None)
+    def choices(self) -> tuple[Choice, ...]:
+        """What is tried where the plan leaves rate or norm policy open."""
+        nets = (source.model for source in self.sources.values() if isinstance(source, Source))
+        statistics = any(hasattr(module, "running_mean") for net in nets for module in net.modules())
+        return choices(self.plan, statistics=statistics)[: self.most]
+
+    @property
+    def longest(self) -> int:
+        """Epochs of a whole training, all phases together."""
+        return sum(phase.epochs or self.epochs for phase in self.plan.phases if isinstance(phase, Train))
 
     def restore(self, state: State) -> "FittedAny":
         """What `Fitted.state` described."""
@@ -235,7 +241,14 @@ class PlanLearner:
         return replace(self.plan, phases=phases)
 
     def _train(
-        self, view: Dataset, solved: Solved | None, *, seed: int, workspace: Path | None, validation: Dataset | None
+        self,
+        view: Dataset,
+        solved: Solved | None,
+        *,
+        seed: int,
+        workspace: Path | None,
+        validation: Dataset | None,
+        until: int | None = None,
     ) -> FittedNet:
         origin = headed(cast(Source, self.sources[(solved.sources if solved else tuple(self.sources))[0]]), self.plan)
         net = origin.net(view.task.outputs, seed)
@@ -249,11 +262,14 @@ class PlanLearner:
         done: Trained | None = None
         phases = [phase for phase in self.plan.phases if isinstance(phase, Train)]
         for at, phase in enumerate(phases, 1):
+            left = None if until is None else until - len(history)
+            if left is not None and left <= 0:
+                break
             space = workspace / f"phase {at}" if workspace and len(phases) > 1 else workspace
             done = train(
                 net, origin.card, phase, view,
                 pixels=pixels, seed=seed, validation=validation, workspace=space, step=self.step or _quiet(),
-                store=self.store,
+                store=self.store, until=left,
             )  # fmt: skip
             before = len(history)
             history += tuple(replace(epoch, epoch=before + epoch.epoch) for epoch in done.history)
@@ -299,11 +315,11 @@ def _best(fitted: FittedNet) -> int:
     return fitted.last.best_epoch
 
 
-def _loss(fitted: FittedNet) -> float:
+def loss(fitted: FittedNet) -> float:
     """The validation loss of the net as it is."""
     assert fitted.last is not None, "it was just trained"
-    loss = fitted.last.history[_best(fitted) - 1].validation_loss
-    return np.inf if loss is None else loss
+    found = fitted.last.history[_best(fitted) - 1].validation_loss
+    return np.inf if found is None else found
 
 
 def _quiet() -> Step:

@@ -186,7 +186,7 @@ def identity(card: Card, boundary: Boundary, views: Views, frozen: Mapping[str, 
         frozen: digests of the tensors that the phase must not change; the front's are among them.
     """
     said = [CODE, card.architecture.model_dump_json(), card.input.model_dump_json(), boundary.name, "float32"]
-    said += [views.modality.name, views.modality.version]
+    said += [views.modality.name, views.modality.version, views.modality.changes]
     said += [f"{name} {digest}" for name, digest in sorted(frozen.items())]
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 

@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 
+_PATIENCE, _SHARE = 3, 5  # at least three epochs, and a fifth of them: with few examples an epoch is a step or two
 _CLEARLY = 0.05  # share of the best validation loss; a smaller rise is noise on a few hundred examples
 
 
 def best(losses: Sequence[float]) -> int:
     """Index of the least validation loss; the first one of equals."""
     return min(range(len(losses)), key=lambda epoch: losses[epoch])
+
+
+def patience(epochs: int) -> int:
+    """Epochs to wait for an improvement, of so many that are planned: many epochs are short ones.
+
+    >>> patience(6), patience(40)
+    (3, 8)
+    """
+    return max(_PATIENCE, epochs // _SHARE)
 
 
 def should_stop(losses: Sequence[float], patience: int) -> bool:

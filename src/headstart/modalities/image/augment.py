@@ -7,18 +7,24 @@ from torch.nn import functional
 SHIFT, ZOOM, LIGHT = 0.08, 0.10, 0.15  # shares of the side, of the scale, of brightness and contrast
 
 
-def augment(batch: Tensor, seed: int) -> Tensor:
-    """(n, H, W, 3) uint8 -> the same shape; one affine resampling for the whole batch. Same seed, same change."""
+def augment(batch: Tensor, seed: int, *, mirror: bool = True) -> Tensor:
+    """(n, H, W, 3) uint8 -> the same shape; one affine resampling for the whole batch. Same seed, same change.
+
+    Args:
+        batch: prepared pictures.
+        seed: of chance.
+        mirror: every second one, on average; else none, and nothing else changes.
+    """
     chance = torch.Generator().manual_seed(seed)
     n = len(batch)
 
     def uniform(reach: float) -> Tensor:
         return (torch.rand(n, generator=chance) * 2 - 1) * reach
 
-    mirror = torch.where(torch.rand(n, generator=chance) < 0.5, -1.0, 1.0)
+    flipped = torch.where((torch.rand(n, generator=chance) < 0.5) & mirror, -1.0, 1.0)
     scale = 1 + uniform(ZOOM)
     theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = mirror * scale, scale
+    theta[:, 0, 0], theta[:, 1, 1] = flipped * scale, scale
     theta[:, 0, 2], theta[:, 1, 2] = uniform(2 * SHIFT), uniform(2 * SHIFT)
     contrast, light = (1 + uniform(LIGHT)).view(n, 1, 1, 1), uniform(LIGHT).view(n, 1, 1, 1) * 255
     planes = batch.permute(0, 3, 1, 2).float()

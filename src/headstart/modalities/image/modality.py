@@ -1,14 +1,16 @@
 """Images: the functions that an image data set carries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headstart.core.predictions import Floats
 from headstart.data.dataset import Item
 from headstart.modalities.image import augment as augmentation
-from headstart.modalities.image.baselines import RAW, RawPixels
+from headstart.modalities.image.baselines import RAW, SIDE, RawPixels
+from headstart.modalities.image.mirror import TOLD, told_apart
 from headstart.modalities.image.prepare import shared_rgb, square
 from headstart.sources.card import ImageInput
 
@@ -20,6 +22,20 @@ class ImageModality:
     name: str = "image"
     version: str = "1"
     baseline: RawPixels = RAW
+    mirror: bool = True
+
+    @property
+    def changes(self) -> str:
+        """What `augment` may do."""
+        return "mirror, shift, zoom, light" if self.mirror else "shift, zoom, light"
+
+    def suited(self, raw: Floats) -> tuple["ImageModality", tuple[str, ...]]:
+        """Without mirroring, where pictures can be told from their mirror images."""
+        told = told_apart(raw.reshape(len(raw), SIDE, SIDE, -1))
+        if told < TOLD:
+            return self, ()
+        said = f"training pictures are not mirrored: {told:.0%} can be told from their mirror images"
+        return replace(self, mirror=False), (said,)
 
     def prepare(self, item: Item, card_input: ImageInput) -> NDArray[np.uint8]:
         """(size, size, 3) uint8 RGB."""
@@ -28,7 +44,7 @@ class ImageModality:
 
     def augment(self, batch: Tensor, seed: int) -> Tensor:
         """A changed copy of a prepared batch."""
-        return augmentation.augment(batch, seed)
+        return augmentation.augment(batch, seed, mirror=self.mirror)
 
 
 IMAGE = ImageModality()
