@@ -6,13 +6,14 @@ In every cell (see transfer_cells.py) the shipped ladder has so many minutes; wh
 fixed recipes are fitted on the same labels and judged on the pool. The oracle is the arm that is best on half A of the
 pool; it, and everything else, is scored on half B. Regret is oracle minus delivered; the control is the best control of
 half A. Beside headstart: always linear, always LP-FT, always fine-tune, always from scratch (the source's own
-architecture), and the textbook's rule: by labels a class (20 and more are many) and by leave-one-out similarity, linear,
+architecture where it is small, else the small control net), and the textbook's rule: by labels a class (20 and more are many) and by leave-one-out similarity, linear,
 LP-FT, the best earlier stage, or LP-FT again. Fixed recipes choose rate and epochs as the shipped arms do, unhurried.
 Finished cells are kept under .bench/selector and not run again.
 """
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -37,7 +38,8 @@ from headstart.strategies.catalog import fingerprint
 from headstart.training.plan_learner import PlanLearner
 
 FOLDER = Path(".bench/selector")
-RECIPES = {"always linear": "linear", "always lp-ft": "lp-ft", "always finetune": "finetune", "always scratch": "scratch-twin"}
+RECIPES = {"always linear": "linear", "always lp-ft": "lp-ft", "always finetune": "finetune"}
+SCRATCH = {"imagenet": "scratch"}  # what from scratch means: a small net beside a large source, else the source's own
 TEXTBOOK = {
     "small and similar": "linear", "large and similar": "lp-ft", "small and different": "earlier",
     "large and different": "lp-ft",
@@ -54,6 +56,8 @@ def surveyed(cell: Cell, few: Dataset, minutes: float, clock: Clock) -> Survey:
         plans=fingerprint(),
     )  # fmt: skip
     folder = FOLDER / "work" / f"{cell.name}-{minutes:g}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     return survey(Question(few, asked, (net,), asked.strategies, folder), None, Store(), Silent(), clock)
 
 
@@ -86,7 +90,9 @@ def run(cell: Cell, minutes: float) -> dict[str, Any]:
     bench, data = with_pool(found, pool), found.bench.data
     right = {study.decision.delivered: judged(study.fitted[study.decision.delivered], pool, bench)}
     spent: dict[str, float] = {}
-    every = (*found.arms.closed, *(of_source(one, source(cell.source).name) for one in found.arms.gradient))
+    unwanted = {"scratch", "scratch-twin"} - {from_scratch(cell.source)}
+    bound = (of_source(one, source(cell.source).name) for one in found.arms.gradient if one.name not in unwanted)
+    every = (*found.arms.closed, *bound)
     for one in every:
         started = time.perf_counter()
         fitted = unhurried(one, len(data)).fit(data, seed=cell.seed, features=bench.features)
@@ -100,7 +106,7 @@ def run(cell: Cell, minutes: float) -> dict[str, Any]:
         "pool": len(pool), "minutes": minutes, "delivered": study.decision.delivered, "rule": study.decision.rule,
         "claim": comparison.claim, "gain": vars(comparison.gain), "quadrant": study.advice.quadrant,
         "p_helps": study.advice.p_helps, "seconds": seconds, "seconds of recipes": spent,
-        "roles": {one.name: one.role for one in every},
+        "roles": {one.name: one.role for one in (*found.arms.closed, *found.arms.gradient)},
         "candidates": {name: list(why) for name, why in study.out.items()},
         "pruned": dict(study.work.pruned), "left out": [one.name for one in study.work.not_climbed],
         "climbs": [one.model_dump() for one in study.work.climbs or ()],
@@ -120,9 +126,15 @@ def with_pool(found: Survey, pool: Dataset) -> Bench:
     return replace(bench, features=features)
 
 
+def from_scratch(source: str) -> str:
+    """The control that a recipe without transfer would train."""
+    return SCRATCH.get(source, "scratch-twin")
+
+
 def policies(row: Mapping[str, Any]) -> dict[str, str]:
     """Policy -> the arm that it takes in that cell."""
-    chosen = {name: f"{arm}, unhurried" for name, arm in RECIPES.items()}
+    recipes = {**RECIPES, "always scratch": from_scratch(row["source"])}
+    chosen = {name: f"{arm}, unhurried" for name, arm in recipes.items()}
     book = f"{TEXTBOOK[row['quadrant']]}, unhurried"
     return {"headstart": row["delivered"], **chosen, "textbook": book}
 
@@ -160,7 +172,9 @@ def main() -> None:
     """Run what is not there yet, then sum up."""
     parser = argparse.ArgumentParser(description="The ladder against fixed recipes.")
     parser.add_argument("--cells", nargs="+", choices=["small", "large"], default=["small", "large"])
-    parser.add_argument("--minutes", type=float, default=None, help="1 for small nets and 5 for large ones, if not said")
+    parser.add_argument(
+        "--minutes", type=float, default=None, help="1 for small nets and 5 for large ones, if not said"
+    )
     parser.add_argument("--only", nargs="*", default=[])
     asked = parser.parse_args()
     for kind in asked.cells:

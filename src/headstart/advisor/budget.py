@@ -136,7 +136,7 @@ def grant(
 ) -> tuple[tuple[Climb, ...], int, tuple[LeftOut, ...]]:
     """Turn the seconds that tier 0 left into work.
 
-    First the small control and the first arm on as many folds as fit; then further arms, which are tried against each
+    First the cheapest control and the first arm on as many folds as fit; then further arms, which are tried against each
     other and of which the best is scored; then more choices for each; then more arms that are scored.
 
     Args:
@@ -150,8 +150,7 @@ def grant(
     """
     left, out = seconds * (1 - RESERVE), list[LeftOut]()
     few = [replace(one, epochs=wish(one, n).wanted, most=FEW_CHOICES) for one in learners]
-    arm = next((one for one in few if one.role == "transfer"), None)
-    first = [one for one in few if one is arm or one.name == "scratch"]
+    first = [*[one for one in few if one.role == "transfer"][:1], *_cheapest(few, "control", n, machine)]
     m = next((m for m in FOLDS_TRIED if Offer(tuple(first), m).seconds(n, machine) <= left), 1)
     offer = Offer((), m)
     for one in sorted(few, key=lambda one: (one not in first, (one in first) == (one.role == "transfer"))):
@@ -166,6 +165,12 @@ def grant(
     offer = _richer(offer, n, machine, left)
     climbs = tuple(_climb(one, offer.m, n, machine) for one in offer.arms)
     return climbs, offer.finalists, tuple(out)
+
+
+def _cheapest(arms: Sequence[PlanLearner], role: str, n: int, machine: Machine) -> list[PlanLearner]:
+    """The arm of a side that costs least, if the side has one: a small net beside a large source, or its own twin."""
+    mine = (one for one in arms if one.role == role)
+    return sorted(mine, key=lambda one: least_cost(one, n, dearest(one, machine)))[:1]
 
 
 def _fitting(offer: Offer, arm: PlanLearner, n: int, machine: Machine, left: float) -> Offer | None:
