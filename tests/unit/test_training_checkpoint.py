@@ -87,3 +87,14 @@ def step(module: nn.Module, optimiser: torch.optim.Optimizer, grads: list[Tensor
     for parameter, grad in zip(module.parameters(), grads, strict=True):
         parameter.grad = grad
     optimiser.step()
+
+
+def test_a_best_epoch_that_was_not_saved_when_it_came_is_saved_with_the_next(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, "other").save(tensors(7), [{"epoch": 1}], 1)  # its epoch 1 is not ours
+    saves = Checkpoints(tmp_path, "work")
+    saves.save(tensors(3), [{"epoch": e} for e in (1, 2, 3)], 1, tensors(1))
+    found = saves.load()
+    assert found is not None
+    assert found.best is not None
+    assert torch.equal(found.best["weight"], tensors(1)["weight"])
+    assert torch.equal(found.last["weight"], tensors(3)["weight"])

@@ -307,3 +307,17 @@ def test_timing_a_step_leaves_the_net_as_it_was() -> None:
     assert same(before, weights(net))
     assert torch.equal(state, torch.random.get_rng_state())
     assert all(p.requires_grad for p in net.parameters())
+
+
+def test_a_pause_changes_nothing(tmp_path: Path) -> None:
+    """Stopped after two epochs and taken up again, training ends bit for bit where it would have ended."""
+    view, validation, nets = data(range(40)), data(range(200, 230)), [Net(), Net(), Net()]
+    at_once = train(nets[0], CARD, PHASE, view, pixels=Fake(), seed=3, validation=validation)
+    half, whole = (
+        train(net, CARD, PHASE, view, pixels=Fake(), seed=3, validation=validation, workspace=tmp_path, until=until)
+        for net, until in zip(nets[1:], (2, None), strict=True)
+    )
+    assert len(half.history) == 2
+    assert [e.train_loss for e in whole.history] == [e.train_loss for e in at_once.history]
+    assert len(whole.history) > 2
+    assert same(nets[2].state_dict(), nets[0].state_dict())

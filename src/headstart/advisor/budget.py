@@ -136,8 +136,8 @@ def grant(
 ) -> tuple[tuple[Climb, ...], int, tuple[LeftOut, ...]]:
     """Turn the seconds that tier 0 left into work.
 
-    First the cheapest control and the first arm on as many folds as fit; then further arms, which are tried against each
-    other and of which the best is scored; then more choices for each; then more arms that are scored.
+    First the cheapest control and the first arm on as many folds as fit; then further arms, which are tried against
+    each other and of which the best is scored; then more choices for each; then more arms that are scored.
 
     Args:
         learners: in order of preference; controls count like arms, since a verdict without them is worth nothing.

@@ -58,16 +58,28 @@ class Checkpoints:
             return None
         return Saved(index["history"], last, best)
 
-    def save(self, tensors: Mapping[str, Tensor], history: Sequence[Mapping[str, Any]], best_epoch: int) -> None:
-        """Keep the state after the last epoch of the history, and the file of the best epoch, which is an earlier one
-        or this one. Epochs count from 1.
+    def save(
+        self,
+        tensors: Mapping[str, Tensor],
+        history: Sequence[Mapping[str, Any]],
+        best_epoch: int,
+        best_tensors: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Keep the state after the last epoch of the history, and that after the best one, an earlier one or this one.
+
+        Args:
+            tensors: of the net and the optimiser.
+            history: one entry an epoch.
+            best_epoch: from 1.
+            best_tensors: of the net then; not needed where that is the last epoch, or one that was saved.
         """
-        last = f"epoch-{len(history):04d}.safetensors"
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        aside = self.folder / f"{last}.part"
-        save_file(plain, aside)
-        _settle(aside, self.folder / last)
-        best = f"epoch-{best_epoch:04d}.safetensors"
+        if self._index() is None:  # what lies here is of other work, or half of this
+            for path in self.folder.glob("epoch-*"):
+                path.unlink(missing_ok=True)
+        last, best = (f"epoch-{epoch:04d}.safetensors" for epoch in (len(history), best_epoch))
+        self._write(last, tensors)
+        if best_tensors is not None and not (self.folder / best).exists():
+            self._write(best, best_tensors)
         index = {"identity": self.identity, "last": last, "best": best, "history": list(history)}
         aside = self.folder / f"{_INDEX}.part"
         aside.write_text(json.dumps(index), encoding="utf-8")
@@ -79,6 +91,12 @@ class Checkpoints:
                 strip(path)
             else:  # of other work, of an epoch that nobody needs, or half written
                 path.unlink(missing_ok=True)
+
+    def _write(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        aside = self.folder / f"{name}.part"
+        save_file(plain, aside)
+        _settle(aside, self.folder / name)
 
     def _index(self) -> dict[str, Any] | None:
         try:

@@ -37,6 +37,7 @@ from headstart.training.views import CLEAN_EPOCH, Pixels, Views
 
 Extra = Callable[[Any, Tensor], Tensor]  # the net, the examples -> what a step costs beside the cross-entropy
 _PREDICT_BATCH = 64
+_SAVES = 20  # checkpoints of a phase at most: many epochs are short ones, and the disk is slower than they are
 
 
 class DivergedError(UserError):
@@ -136,14 +137,17 @@ def _descended(work: "_Work", validation: Dataset | None, workspace: Path | None
     history, best = _resume(work, saves)
     best = None if validation is None else best
     patience = work.phase.patience or stopping.patience(work.epochs)
-    while len(history) < until and not stopping.should_stop(_validation_losses(history), patience):
+    stride = max(1, work.epochs // _SAVES)
+    ended = stopping.should_stop(_validation_losses(history), patience)
+    while len(history) < until and not ended:
         history.append(_epoch(work, len(history) + 1, validation))
         at = _best_epoch(history)
         if at == len(history) and validation is not None:
             best = {name: tensor.detach().clone() for name, tensor in work.moving().items()}
-        if saves is not None:
+        ended = stopping.should_stop(_validation_losses(history), patience)
+        if saves is not None and (ended or len(history) == until or len(history) % stride == 0):
             state = {**work.moving(), **checkpoint.optimiser_tensors(work.optimiser)}
-            saves.save(state, [asdict(entry) for entry in history], at)
+            saves.save(state, [asdict(entry) for entry in history], at, best)
     groups.assert_unmoved(work.frozen, groups.digests(work.fixed()))
     if best is not None:
         checkpoint.restore(best, work.moving())
