@@ -13,7 +13,6 @@ Finished cells are kept under .bench/selector and not run again.
 
 import argparse
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 from transfer_cells import LARGE, SMALL, Cell, drawn, one_thread, results, source
 
+from headstart.advisor import work as work_file
 from headstart.advisor.arms import of_source, strategies
 from headstart.advisor.budget import wish
 from headstart.advisor.clock import Clock
@@ -55,9 +55,10 @@ def surveyed(cell: Cell, few: Dataset, minutes: float, clock: Clock) -> Survey:
         plans=fingerprint(),
     )  # fmt: skip
     folder = FOLDER / "work" / f"{cell.name}-{minutes:g}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return survey(Question(few, asked, (net,), asked.strategies, folder), None, Store(), Silent(), clock)
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = work_file.read(folder / work_file.NAME) if (folder / work_file.NAME).exists() else None
+    work = begun if begun is not None and begun.asked == asked else None
+    return survey(Question(few, asked, (net,), asked.strategies, folder), work, Store(), Silent(), clock)
 
 
 def shipped(found: Survey, clock: Clock) -> Study:
@@ -88,15 +89,8 @@ def run(cell: Cell, minutes: float) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     bench, data = with_pool(found, pool), found.bench.data
     right = {name: judged(fitted, pool, bench) for name, fitted in study.fitted.items()}
-    spent: dict[str, float] = {}
-    unwanted = {"scratch", "scratch-twin"} - {from_scratch(cell.source)}
-    bound = (of_source(one, source(cell.source).name) for one in found.arms.gradient if one.name not in unwanted)
-    every = (*found.arms.closed, *bound)
-    for one in every:
-        started = time.perf_counter()
-        fitted = unhurried(one, len(data)).fit(data, seed=cell.seed, features=bench.features)
-        spent[one.name] = time.perf_counter() - started
-        right[f"{one.name}, unhurried"] = judged(fitted, pool, bench)
+    fixed, spent = recipes(cell, found, bench, pool)
+    right |= {f"{name}, unhurried": values for name, values in fixed.items()}
     half = np.arange(len(pool)) % 2 == 0
     comparison = study.figures.comparison
     assert comparison is not None
@@ -114,6 +108,26 @@ def run(cell: Cell, minutes: float) -> dict[str, Any]:
         "A": {name: 100 * float(values[half].mean()) for name, values in right.items()},
         "B": {name: 100 * float(values[~half].mean()) for name, values in right.items()},
     }  # fmt: skip
+
+
+def recipes(cell: Cell, found: Survey, bench: Bench, pool: Dataset) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """(n,) whether each fixed recipe is right on the pool, and the seconds that it took; kept, whatever the minutes."""
+    path = FOLDER / "recipes" / f"{cell.name}.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            arms = [name for name in kept.files if not name.startswith("seconds ")]
+            return {name: kept[name] for name in arms}, {name: float(kept[f"seconds {name}"]) for name in arms}
+    unwanted = {"scratch", "scratch-twin"} - {from_scratch(cell.source)}
+    bound = (of_source(one, source(cell.source).name) for one in found.arms.gradient if one.name not in unwanted)
+    right, spent = dict[str, np.ndarray](), dict[str, float]()
+    for one in (*found.arms.closed, *bound):
+        started = time.perf_counter()
+        fitted = unhurried(one, len(bench.data)).fit(bench.data, seed=cell.seed, features=bench.features)
+        spent[one.name] = time.perf_counter() - started
+        right[one.name] = judged(fitted, pool, bench)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **right, **{f"seconds {name}": value for name, value in spent.items()})
+    return right, spent
 
 
 def with_pool(found: Survey, pool: Dataset) -> Bench:

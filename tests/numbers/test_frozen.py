@@ -77,6 +77,23 @@ def test_a_frozen_trunk_moves_the_head_alone() -> None:
     assert changed(net, before) == {"head.weight", "head.bias"}
 
 
+def test_adapted_norms_have_the_targets_statistics_where_the_net_learns_and_the_sources_elsewhere() -> None:
+    source = load.load(SOURCE)
+    net, again = source.net(2), source.net(2)
+    before = snapshot(net)
+    for one in (net, again):
+        train(one, source.card, phase(FROZEN_FRONT, "adapt"), view(), pixels=Noise(), seed=0)
+    statistics = {name.rpartition(".")[0] for name in changed(net, before) if name.endswith("running_mean")}
+    last = {f"trunk.{name}".rpartition(".")[0] for name in source.card.stages[-1].parameters}
+    assert statistics
+    assert statistics <= last, "only norms of the trained stage"
+    assert same_bits(net, again)
+
+
+def same_bits(one: nn.Module, other: nn.Module) -> bool:
+    return not changed(one, snapshot(other))
+
+
 def test_inference_norms_move_their_weights_and_not_their_statistics() -> None:
     source = load.load(SOURCE)
     net = source.net(2)

@@ -96,5 +96,5 @@ def test_a_best_epoch_that_was_not_saved_when_it_came_is_saved_with_the_next(tmp
     found = saves.load()
     assert found is not None
     assert found.best is not None
-    assert torch.equal(found.best["weight"], tensors(1)["weight"])
-    assert torch.equal(found.last["weight"], tensors(3)["weight"])
+    assert torch.equal(found.best["w"], tensors(1)["w"])
+    assert torch.equal(found.last["w"], tensors(3)["w"])

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid")
 
-Norm = Literal["inference", "train"]
+Norm = Literal["inference", "adapt", "train"]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -64,8 +64,9 @@ class Train:
         schedule: "one-cycle" (warm up over `warmup` of the steps, cosine to zero) or "constant".
         optimiser: "adamw" or "sgd" (momentum 0.9).
         decay: decoupled weight decay, on weights of two and more dimensions.
-        norm: batch-norm layers of trained parts: "inference" keeps the source's statistics, "train" uses the batch's
-            and moves the running ones; None is chosen on an inner split, then fixed.
+        norm: batch-norm layers of trained parts: "inference" keeps the source's statistics, "adapt" puts those of
+            the training examples in their place before the first step (AdaBN, arXiv 1603.04779) and keeps them, "train"
+            uses the batch's and moves the running ones; None is chosen on an inner split, then fixed.
         augment: apply the modality's augmentation to training batches.
         views: how many fixed augmented views of each example there are beside the clean one; epoch e, from 0, shows
             view e mod (views + 1), the clean one first. What a frozen front puts out is then computed once a view.

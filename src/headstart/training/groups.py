@@ -52,7 +52,7 @@ class GroupRow:
         tensors: how many parameter tensors.
         parameters: how many numbers.
         rate: learning rate relative to `Train.lr`; None is frozen.
-        norm: how its normalisation layers run: "frozen", "inference", "train", "measured" where that is still
+        norm: how its normalisation layers run: "frozen", "inference", "adapt", "train", "measured" where that is still
             open, or "none" where there are none.
     """
 
@@ -60,7 +60,7 @@ class GroupRow:
     tensors: int
     parameters: int
     rate: float | None
-    norm: Literal["frozen", "inference", "train", "measured", "none"]
+    norm: Literal["frozen", "inference", "adapt", "train", "measured", "none"]
 
 
 def resolve(card: Card, net: nn.Module, rules: Sequence[Rule]) -> dict[str, float | None]:
@@ -128,15 +128,22 @@ def still_modules(card: Card, net: nn.Module, rates: Rates, norm: Norm) -> tuple
     """Names of the modules that must run in eval mode, so that neither statistics nor dropout move.
 
     These are the modules all of whose parameters are frozen, with everything inside; what has no parameters (dropout)
-    and stands in a frozen front; and, when `norm` is "inference", every normalisation layer.
+    and stands in a frozen front; and, unless `norm` is "train", every normalisation layer.
     """
     trained = set(_owners(name for name, rate in rates.items() if rate is not None))
     fixed = set(_owners(rates)) - trained
-    still = {name for name in _norms(net, card) if norm == "inference" or name in fixed}
+    still = {name for name in _norms(net, card) if norm != "train" or name in fixed}
     for name, module in net.named_modules():
         for root in (name,) if name in fixed else _frozen_front(name, module, trained, fixed):
             still.update(f"{root}.{inner}".strip(".") for inner, _ in net.get_submodule(root).named_modules())
     return tuple(name for name, _ in net.named_modules() if name in still)
+
+
+def adapting(card: Card, net: nn.Module, rates: Rates) -> tuple[str, ...]:
+    """Names of the normalisation layers in the parts that learn: the only ones whose statistics may be replaced."""
+    trained = set(_owners(name for name, rate in rates.items() if rate is not None))
+    norms = _norms(net, card)
+    return tuple(name for name, _ in net.named_modules() if name in norms and name in trained)
 
 
 def _owners(parameters: Iterable[str]) -> Iterator[str]:

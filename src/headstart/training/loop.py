@@ -33,6 +33,7 @@ from headstart.training import adapters, checkpoint, groups, prefix, schedule, s
 from headstart.training.ahead import ahead
 from headstart.training.hold import hold
 from headstart.training.pull import Pull
+from headstart.training.recalibrate import recalibrate
 from headstart.training.views import CLEAN_EPOCH, Pixels, Views
 
 Extra = Callable[[Any, Tensor], Tensor]  # the net, the examples -> what a step costs beside the cross-entropy
@@ -206,6 +207,8 @@ class _Work:
         self.rates = groups.resolve(card, net, phase.rules)
         self.pull = Pull(net, self.rates, phase.pull) if phase.pull else None
         self.still = groups.still_modules(card, net, self.rates, phase.norm)
+        if phase.norm == "adapt":
+            recalibrate(net, groups.adapting(card, net, self.rates), self._clean(pixels))
         groups.apply(net, self.rates, self.still)
         self.frozen = groups.digests(self.fixed())
         self.optimiser = groups.optimiser(net, self.rates, phase, phase.lr)
@@ -213,6 +216,12 @@ class _Work:
         self.runs: nn.Module = net
         self.views = Views(phase, pixels, view.modality, seed)
         self.examples: Views | prefix.Activations = self.views
+
+    def _clean(self, pixels: Pixels) -> Iterator[Tensor]:
+        """All training examples as they are, in batches."""
+        keys = self.view.keys
+        for at in range(0, len(keys), _PREDICT_BATCH):
+            yield pixels.batch(keys[at : at + _PREDICT_BATCH]).to(self.device)
 
     def skip_front(self, card: Card, store: Store) -> None:
         """Let the frozen front run once for each view, where views come back and such a front is found.

@@ -15,7 +15,7 @@ from headstart.core.plan import Norm, Plan, Train
 
 # Most promising first: on 600 ELPV photos 1e-4 won, on 1,224 3e-4; nets for 28 pixels want 3e-3.
 RATES = (3e-4, 1e-3, 1e-4, 3e-3)
-NORMS: tuple[Norm, ...] = ("inference", "train")
+NORMS: tuple[Norm, ...] = ("inference", "train", "adapt")
 RUNGS = (0.25, 0.5, 1.0)  # of the epochs, at which options are compared
 KEPT = 3  # of so many options one goes on
 
