@@ -18,6 +18,7 @@ from headstart.advisor.ladder import final
 from headstart.advisor.study import Study
 from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
+from headstart.core.predictions import Floats
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.core.protocols import State
@@ -162,7 +163,7 @@ def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str,
     found = [fitted.origin.card if isinstance(fitted, FittedNet) else cards.get(name) for name in names]
     save_file({k: np.asarray(v, order="C") for k, v in state.arrays.items()}, folder / "model.safetensors")
     task = {"name": record.tasks[0].name, "kind": record.tasks[0].kind, "classes": list(record.tasks[0].classes)}
-    temperature = record.calibration.temperature
+    calibration = record.calibration
     digest = sha256(folder / "model.safetensors")
     exact = [study.work.modes.get(name, FLOAT32).exact for name in names]
     facts = {
@@ -170,7 +171,8 @@ def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str,
         "exact": exact,
         "modality": record.data.modality,
         "task": task,
-        "temperature": temperature,
+        "temperature": calibration.temperature,
+        "class_weights": calibration.weights(record.tasks[0].classes),
         "sha256": digest,
     }
     work_file.replace_json(folder / "model.json", facts | dict(state.meta))
@@ -212,7 +214,14 @@ def thumbnails(run: Path, items: Iterable[Item]) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the delivered model says of one file."""
+    """What the delivered model says of one file.
+
+    Attributes:
+        file: which.
+        label: the class with the largest probability times its class weight.
+        probability: of that class, calibrated.
+        probabilities: of all classes.
+    """
 
     file: str
     label: str
@@ -228,6 +237,7 @@ class Saved:
         fitted: the model.
         task: its label space.
         temperature: that calibrates its probabilities.
+        weights: (C,) what these are multiplied by to choose a label.
         sources: the frozen sources of its features; none for a net.
         modes: how each one's are computed: in the precision that the head was fitted on.
         store: the cache.
@@ -236,6 +246,7 @@ class Saved:
     fitted: FittedAny
     task: Task
     temperature: float
+    weights: Floats
     sources: tuple[Any, ...]
     modes: Mapping[str, Mode]
     store: Store
@@ -254,6 +265,7 @@ class Saved:
             about = state.meta["task"]
             task = Task(about["name"], about["kind"], tuple(about["classes"]))
             temperature = float(state.meta["temperature"])
+            weights = _weights(state, task)
             modes = [Mode(exact=exact) for exact in state.meta["exact"]]
             solved = None if state.meta["kind"] == "net" else FittedSolve.restore(state)
         except UserError:
@@ -263,10 +275,10 @@ class Saved:
             raise UserError("the model of a finished run", f"{run} ({said(error)})", do) from None
         if solved is None:
             assert cards[0] is not None, "a net has one"
-            return Saved(FittedNet.restore(state, rebuild(cards[0]), store), task, temperature, (), {}, store)
+            return Saved(FittedNet.restore(state, rebuild(cards[0]), store), task, temperature, weights, (), {}, store)
         names = solved.solved.sources
         sources = tuple(_tapped(name, card) for name, card in zip(names, cards, strict=True))
-        return Saved(solved, task, temperature, sources, dict(zip(names, modes, strict=True)), store)
+        return Saved(solved, task, temperature, weights, sources, dict(zip(names, modes, strict=True)), store)
 
     def predict(self, paths: Sequence[str | Path], progress: Progress) -> list[Prediction]:
         """One prediction a file, in order."""
@@ -275,14 +287,15 @@ class Saved:
         if self.sources:
             features = extract(self.sources, data, self.store, progress, self.modes)
         probabilities = scale(self.fitted.predict(data, features).probabilities, self.temperature)
+        named = (probabilities * self.weights).argmax(axis=1)
         return [
             Prediction(
                 file=item.name,
-                label=self.task.classes[int(row.argmax())],
-                probability=float(row.max()),
+                label=self.task.classes[code],
+                probability=float(row[code]),
                 probabilities={name: float(p) for name, p in zip(self.task.classes, row, strict=True)},
             )
-            for item, row in zip(data.items, probabilities, strict=True)
+            for item, row, code in zip(data.items, probabilities, named, strict=True)
         ]
 
 
@@ -297,6 +310,14 @@ def _stored(run: Path) -> tuple[State, list[Card | None]]:
     if found != meta["sha256"]:
         raise ValueError(f"model.safetensors with another sha256 than {meta['sha256']}")
     return State(load_file(run / "model.safetensors"), meta), cards
+
+
+def _weights(state: State, task: Task) -> Floats:
+    """(C,) class weights; runs from before there were any have none."""
+    found = np.array(state.meta.get("class_weights", [1.0] * task.outputs), dtype=float)
+    if found.shape != (task.outputs,) or not ((found > 0) & (found < np.inf)).all():
+        raise ValueError("model.json without a positive class weight for each class")
+    return found
 
 
 def _listed(value: Any) -> list[Any]:

@@ -41,6 +41,15 @@ def more_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def unbalanced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 pictures of class "weft", 8 of "warp"."""
+    folder = weave(tmp_path_factory.mktemp("unbalanced") / "weave", 80, 2)
+    for path in sorted((folder / "warp").iterdir())[8:]:
+        path.unlink()
+    return folder
+
+
+@pytest.fixture(scope="session")
 def timeless() -> Callable[[Record], dict[str, Any]]:
     """A record as plain values, without times, memory and counted work."""
 

@@ -340,6 +340,16 @@ def test_repeats_count_once_in_the_confusion_matrix(run: Path) -> None:
     assert (pairs[0]["truth"], pairs[0]["said"]) in {(CLASSES[i], CLASSES[(i + 1) % 4]) for i in range(4)}
 
 
+def test_answers_are_those_that_the_class_weights_choose(run: Path) -> None:
+    plain = _record()
+    calibration = plain.calibration.model_copy(update={"tau": 1.0, "class_weights": {CLASSES[2]: 1e6}})
+    found = inputs.outputs(run, plain.model_copy(update={"calibration": calibration}))
+    assert found is not None
+    assert (found.named() == 2).all()
+    assert tables.counts(found)[:, 2].sum() == pytest.approx(N)
+    assert {m.said for m in inputs.worst(found, N)} == {CLASSES[2]}
+
+
 def test_the_hardest_classes_are_shown() -> None:
     matrix = np.diag([9.0] * 5)
     matrix[1, 3] = 4

@@ -94,7 +94,7 @@ def record(
         candidates=candidates,
         stage_curve=study.curve,
         advice=study.advice,
-        calibration=_calibration(figures),
+        calibration=_calibration(figures, data.task.classes),
         notes=(*notes, *_contradiction(study)),
         budget=_budget(study),
         seconds=_seconds(clock),
@@ -265,9 +265,12 @@ def _source(card: Card) -> SourceRecord:
     )
 
 
-def _calibration(figures: Figures) -> Calibration:
+def _calibration(figures: Figures, classes: Sequence[str]) -> Calibration:
     errors = {"error_before": figures.error_before, "error_after": figures.error_after}
-    return Calibration(temperature=figures.temperature, on=figures.on, **errors)
+    reading = figures.reading
+    weights = dict(zip(classes, reading.weights.tolist(), strict=True))
+    facts = {"temperature": reading.temperature, "tau": reading.tau}
+    return Calibration(on=figures.on, class_weights=weights, **facts, **errors)
 
 
 def _budget(study: Study) -> Budget:

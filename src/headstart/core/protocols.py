@@ -141,6 +141,11 @@ class Metric(Protocol):
         ...
 
     @property
+    def judges(self) -> Literal["labels", "classes", "probabilities"]:
+        """What it looks at: which class was named, the same with all classes counted alike, or how surely."""
+        ...
+
+    @property
     def top(self) -> float:
         """The largest value that it can take; the least is 0."""
         ...

@@ -4,6 +4,7 @@ Keys are never renamed within `schema: 1`; new ones may be added. `schema()` is 
 publishes.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -171,12 +172,20 @@ class Seconds(_Part):
 
 
 class Calibration(_Part):
-    """How far the delivered model's probabilities may be believed."""
+    """How far the delivered model's probabilities may be believed, and how it gets from them to a class."""
 
     temperature: float
     error_before: float
     error_after: float
     on: On
+    tau: float = Field(default=0.0, description="how far the class weights undo the classes' shares; 0 leaves them")
+    class_weights: dict[str, float] = Field(
+        default={}, description="the class that is named has the largest probability x weight; what is not here has 1"
+    )
+
+    def weights(self, classes: Sequence[str]) -> list[float]:
+        """The weight of each class."""
+        return [self.class_weights.get(name, 1.0) for name in classes]
 
 
 class StageScore(_Part):

@@ -1,7 +1,7 @@
 """Every number of a record that is computed from predictions. `fit` states them; `verify` recomputes them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,9 +9,10 @@ import numpy as np
 from headstart.core.predictions import Floats
 from headstart.core.protocols import Metric
 from headstart.core.record import On
+from headstart.evaluation import class_weights
 from headstart.evaluation.evidence import Evidence
 from headstart.evaluation.verdict import Comparison, chosen_interval, compare, paired_gain, score_interval
-from headstart.metrics.calibration import expected_calibration_error, fit_temperature, scale
+from headstart.metrics.calibration import expected_calibration_error, scale
 from headstart.metrics.intervals import Interval
 from headstart.metrics.scores import METRICS
 
@@ -27,7 +28,7 @@ class Figures:
         arms: arm -> out-of-fold score and the number of examples.
         tested: arm -> test score.
         audit: gain on the test, opened once after the decision.
-        temperature: of the delivered model, from out-of-fold predictions.
+        reading: of the delivered model's probabilities, from out-of-fold predictions.
         error_before, error_after: calibration error without and with it.
     """
 
@@ -39,48 +40,53 @@ class Figures:
     arms: Mapping[str, tuple[Interval, int]]
     tested: Mapping[str, Interval]
     audit: Interval | None
-    temperature: float
+    reading: class_weights.Reading
     error_before: float
     error_after: float
 
 
 def comparison(evidence: Evidence, metric: Metric, seed: int) -> Comparison | None:
     """The verdict's comparison; looks at out-of-fold predictions only."""
-    train = evidence.train
-    return compare(evidence.roles, evidence.oof, train.truth, train.groups, metric, seed)
+    return _compared(class_weights.weighed(replace(evidence, tested={}), metric, seed), metric, seed)
+
+
+def _compared(weighed: Evidence, metric: Metric, seed: int) -> Comparison | None:
+    train = weighed.train
+    return compare(weighed.roles, weighed.oof, train.truth, train.groups, metric, seed)
 
 
 def figures(evidence: Evidence, delivered: str, metric: Metric, seed: int) -> Figures:
     """All figures, given which arm is delivered."""
-    judged = comparison(evidence, metric, seed)
-    index, mean = evidence.oof.mean(delivered)
-    temperature = fit_temperature(mean, evidence.train.truth[index])
+    weighed = class_weights.weighed(evidence, metric, seed)
+    judged = _compared(weighed, metric, seed)
+    reading = class_weights.of_arm(evidence, delivered, metric)
     on, probabilities, truth = _where(evidence, delivered)
     refits = on == "out-of-fold"
-    scaled = np.stack([scale(table, temperature) for table in probabilities])
+    scaled = np.stack([scale(table, reading.temperature) for table in probabilities])
+    named = _where(weighed, delivered)[1] if metric.judges == "classes" else scaled
     audit = None
-    if judged and evidence.test and {judged.transfer, judged.control} <= set(evidence.tested):
-        pair = evidence.tested[judged.transfer], evidence.tested[judged.control]
-        audit = paired_gain(*pair, evidence.test.truth, evidence.test.groups, metric, seed)
+    if judged and weighed.test and {judged.transfer, judged.control} <= set(weighed.tested):
+        pair = weighed.tested[judged.transfer], weighed.tested[judged.control]
+        audit = paired_gain(*pair, weighed.test.truth, weighed.test.groups, metric, seed)
     return Figures(
         comparison=judged,
-        score=_delivered(evidence, delivered, scaled, metric, seed, refits=refits),
+        score=_delivered(weighed, delivered, named, metric, seed, refits=refits),
         on=on,
         n=len(truth),
-        scores=_every_metric(scaled, truth),
-        arms={arm: _arm(evidence, arm, metric, seed) for arm in evidence.oof.arms()},
-        tested={arm: _tested(evidence, arm, metric, seed) for arm in evidence.tested},
+        scores=_every_metric(named, scaled, truth),
+        arms={arm: _arm(weighed, arm, metric, seed) for arm in weighed.oof.arms()},
+        tested={arm: _tested(weighed, arm, metric, seed) for arm in weighed.tested},
         audit=audit,
-        temperature=temperature,
+        reading=reading,
         error_before=expected_calibration_error(probabilities.mean(axis=0), truth),
         error_after=expected_calibration_error(scaled.mean(axis=0), truth),
     )
 
 
-def _delivered(evidence: Evidence, arm: str, scaled: Floats, metric: Metric, seed: int, *, refits: bool) -> Interval:
+def _delivered(evidence: Evidence, arm: str, said: Floats, metric: Metric, seed: int, *, refits: bool) -> Interval:
     """The delivered model's score: plain on the test, paid for having been chosen out of fold."""
     if not refits and evidence.test is not None:
-        return score_interval(scaled, evidence.test.truth, evidence.test.groups, metric, seed, refits=False)
+        return score_interval(said, evidence.test.truth, evidence.test.groups, metric, seed, refits=False)
     _, index = _scored(evidence, arm)
     cells = evidence.oof.scored(arm)
     rivals = [
@@ -89,7 +95,7 @@ def _delivered(evidence: Evidence, arm: str, scaled: Floats, metric: Metric, see
         if evidence.roles[other] == evidence.roles[arm] and (evidence.oof.scored(other) >= cells).all()
     ]
     rounds = np.flatnonzero(cells.any(axis=1))
-    tables = [scaled if other == arm else evidence.oof.of(other)[rounds][:, index] for other in rivals]
+    tables = [said if other == arm else evidence.oof.of(other)[rounds][:, index] for other in rivals]
     train = evidence.train
     return chosen_interval(tables, rivals.index(arm), train.truth[index], train.groups[index], metric, seed)
 
@@ -121,6 +127,10 @@ def _tested(evidence: Evidence, arm: str, metric: Metric, seed: int) -> Interval
     return score_interval(evidence.tested[arm], evidence.test.truth, evidence.test.groups, metric, seed, refits=False)
 
 
-def _every_metric(tables: Floats, truth: np.ndarray) -> dict[str, float]:
-    values = {name: float(np.mean([score(t, truth) for t in tables])) for name, score in METRICS.items()}
-    return {**values, "calibration_error": expected_calibration_error(tables.mean(axis=0), truth)}
+def _every_metric(named: Floats, stated: Floats, truth: np.ndarray) -> dict[str, float]:
+    """Scores of the classes that are named, and of the probabilities that are stated, (R, n, C) each."""
+    values = {
+        name: float(np.mean([score(t, truth) for t in (stated if score.judges == "probabilities" else named)]))
+        for name, score in METRICS.items()
+    }
+    return {**values, "calibration_error": expected_calibration_error(stated.mean(axis=0), truth)}

@@ -5,6 +5,7 @@ A weighted score needs only weighted sums over examples, and (B, n) @ (n, k) giv
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class Score:
     name: str
     higher_is_better: bool
     margin: float
+    judges: Literal["labels", "classes", "probabilities"]
     compute: Sums
     top: float = 1.0
 
@@ -61,10 +63,10 @@ def _log_loss(weights: Floats, probabilities: Floats, truth: Ints) -> Floats:
 
 
 _ALL = (
-    Score("accuracy", True, 0.01, _accuracy),
-    Score("balanced_accuracy", True, 0.01, _balanced_accuracy),
-    Score("macro_f1", True, 0.01, _macro_f1),
-    Score("log_loss", False, 0.01, _log_loss, top=np.inf),
+    Score("accuracy", True, 0.01, "labels", _accuracy),
+    Score("balanced_accuracy", True, 0.01, "classes", _balanced_accuracy),
+    Score("macro_f1", True, 0.01, "classes", _macro_f1),
+    Score("log_loss", False, 0.01, "probabilities", _log_loss, top=np.inf),
 )
 METRICS = {score.name: score for score in _ALL}
 

@@ -28,6 +28,7 @@ class Outputs:
         truth: (r,) label codes.
         probabilities: (r, C), before the temperature.
         temperature: what the delivered model divides its logits by.
+        class_weights: (C,) what it multiplies its probabilities by to choose a class.
     """
 
     on: On
@@ -36,10 +37,15 @@ class Outputs:
     truth: Ints
     probabilities: Floats
     temperature: float
+    class_weights: Floats
 
     def scaled(self) -> Floats:
         """(r, C) probabilities as the delivered model states them."""
         return scale(self.probabilities, self.temperature)
+
+    def named(self) -> Ints:
+        """(r,) codes of the classes that it names."""
+        return (self.scaled() * self.class_weights).argmax(axis=1)
 
     def weights(self) -> Floats:
         """(r,) weights with which every example counts once, however often it was predicted."""
@@ -112,6 +118,7 @@ def outputs(run: Path, about: Record) -> Outputs | None:
         truth=np.array([codes[name] for name in rows["truth"].to_pylist()], dtype=np.int64),
         probabilities=flat.reshape(rows.num_rows, len(classes)).astype(float),
         temperature=about.calibration.temperature,
+        class_weights=np.array(about.calibration.weights(classes)),
     )
 
 
@@ -128,7 +135,7 @@ def worst(found: Outputs | None, n: int) -> tuple[Mistake, ...]:
     scaled = found.scaled()
     mean = np.zeros((len(names), scaled.shape[1]))
     np.add.at(mean, inverse, scaled * found.weights()[:, None])
-    said, truth = mean.argmax(axis=1), found.truth[first]
+    said, truth = (mean * found.class_weights).argmax(axis=1), found.truth[first]
     wrong = np.flatnonzero(said != truth)
     order = wrong[np.argsort(-mean[wrong, said[wrong]], kind="stable")][:n]
     label: Sequence[str] = found.classes

@@ -26,7 +26,7 @@ def ranked(record: Record) -> tuple[Candidate, ...]:
 def counts(found: Outputs) -> Floats:
     """(C, C) confusion counts, truth by rows; an example that was predicted several times counts once in all."""
     size = len(found.classes)
-    cells = found.truth * size + found.probabilities.argmax(axis=1)
+    cells = found.truth * size + found.named()
     matrix = np.zeros(size * size)
     np.add.at(matrix, cells, found.weights())
     return matrix.reshape(size, size)
