@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.api import Result, advise, doctor, fit, load, read, source
+    from headstart.api import Result, advise, compare, doctor, fit, load, read, source
     from headstart.core.errors import HeadstartError, UserError
     from headstart.core.plan import Plan, Rule, Solve, Train
     from headstart.core.record import Record
@@ -23,6 +23,7 @@ __version__ = version("headstart")
 _PUBLIC = {
     "fit": "headstart.api",
     "advise": "headstart.api",
+    "compare": "headstart.api",
     "load": "headstart.api",
     "read": "headstart.api",
     "source": "headstart.api",
@@ -49,6 +50,7 @@ __all__ = [
     "UserError",
     "__version__",
     "advise",
+    "compare",
     "doctor",
     "fit",
     "load",

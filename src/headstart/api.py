@@ -12,10 +12,13 @@ from headstart.advisor.account import histories, record
 from headstart.advisor.advise import AdviceResult, options
 from headstart.advisor.arms import strategies as known_strategies
 from headstart.advisor.clock import Clock
+from headstart.advisor.compare import NO_BUDGET, Wanted, check_folder, columns
+from headstart.advisor.compare import compare as compared
 from headstart.advisor.glance import glance
 from headstart.advisor.study import Study, conclude, first_tier, settled, with_steps
 from headstart.advisor.survey import Question, Survey, survey
 from headstart.advisor.work import Asked, Work
+from headstart.core.comparison import NONE, ComparisonRecord
 from headstart.core.errors import UserError
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record, Verdict
@@ -241,6 +244,53 @@ def advise(
             seen = glance(found.bench, found.arms, found.work.sources, metric_named(asked.metric))
         work = with_steps(found.work, found.arms, seen.tier, len(found.bench.data), asked.minutes * 60)
         return options(found.bench, found.arms, work, seen, found.cards.values())
+
+
+def compare(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    sources: Sequence[str] = (),
+    strategies: Sequence[str] = (),
+    seeds: int = 3,
+    epochs: int | None = None,
+    metric: str = "accuracy",
+    group: str | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    access: Access = NOTHING_SPECIAL,
+    progress: Progress | None = None,
+) -> ComparisonRecord:
+    """Every strategy on every source, and the controls, on the same folds: exactly what is asked for, without a budget.
+
+    Args:
+        path: the data.
+        target: the label column of a table.
+        sources: names, "none" among them for the controls; nothing means the packaged defaults and "none".
+        strategies: names; none means all that `fit` tries.
+        seeds: fold maps to repeat everything on, each with training seeds of its own.
+        epochs: tried at most by whatever trains.
+        metric: that orders the table, and that gains are measured in.
+        group: a column whose equal values never cross a fold.
+        out: a folder for `comparison.json`, `predictions.parquet` and the work; what is done there is not done again,
+            whatever the table was that it was done for.
+        seed: of everything random.
+        access: what is allowed when sources are loaded.
+        progress: where steps are shown; told beforehand how long it will take.
+
+    Raises:
+        UserError: whatever the user can mend.
+    """
+    shown, clock, store = progress or Silent(), Clock(), Store()
+    named, controls = columns(sources or (*DEFAULT_IMAGE_SOURCES, NONE), seeds, epochs)
+    wanted = _checked(named, strategies, metric, NO_BUDGET)
+    data = read_images(path, target=target, group=group, test=None, store=store, progress=shown)
+    folder = store.root / "comparisons" / data.fingerprint[:16] if out is None else Path(out)
+    check_folder(folder, data)
+    loaded = _loaded(named, access, shown)
+    asked = _asked(data, target, loaded, wanted, None, NO_BUDGET, metric, "auto", seed)
+    question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
+    return compared(Wanted(question, controls, seeds, epochs), store, shown, clock)
 
 
 def load(run: str | Path) -> Result:

@@ -6,7 +6,7 @@ from sklearn import metrics as sk
 
 from headstart.core.errors import UserError
 from headstart.metrics.calibration import expected_calibration_error, fit_temperature, scale, softmax
-from headstart.metrics.intervals import group_weights, max_t, percentile, widen
+from headstart.metrics.intervals import group_weights, max_t, percentile, simultaneous, widen
 from headstart.metrics.scores import METRICS, metric
 
 REFERENCE = {
@@ -94,6 +94,29 @@ def test_picking_the_best_of_many_null_arms_is_paid_for() -> None:
         honest += max_t(draws, observed, pick).low > 0
     assert naive / 400 > 0.25
     assert honest / 400 <= 0.10
+
+
+def test_intervals_of_all_arms_hold_at_once() -> None:
+    """Six arms with no true gain on 60 examples: some plain interval misses zero far more often than one in ten."""
+    rng, apart, together = np.random.default_rng(0), 0, 0
+    for trial in range(400):
+        values = rng.normal(size=(6, 60))
+        weights = group_weights(np.arange(60), trial, draws=400)
+        observed, draws = values.mean(axis=1), values @ weights.T / 60
+        alone = [percentile(own, float(value)) for own, value in zip(draws, observed, strict=True)]
+        apart += any(not one.low <= 0 <= one.high for one in alone)
+        together += any(not one.low <= 0 <= one.high for one in simultaneous(draws, observed))
+    assert apart / 400 > 0.35
+    assert 0.05 < together / 400 < 0.15
+
+
+def test_an_arm_that_never_differs_has_no_interval_and_costs_the_others_nothing() -> None:
+    draws = np.random.default_rng(0).normal(size=(1, 500))
+    alone = simultaneous(draws, np.zeros(1))
+    both = simultaneous(np.vstack([draws, np.zeros((1, 500))]), np.zeros(2))
+    assert both[0] == alone[0]
+    assert (both[1].low, both[1].high) == (0.0, 0.0)
+    assert simultaneous(np.zeros((1, 10)), np.zeros(1))[0].high == 0.0
 
 
 def test_an_arm_against_itself_has_no_gain_and_no_interval() -> None:

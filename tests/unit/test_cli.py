@@ -20,6 +20,7 @@ from headstart.cli import options
 from headstart.cli import progress as progress_
 from headstart.cli.fit import default_out
 from headstart.cli.main import main
+from headstart.core.comparison import ComparisonRecord
 from headstart.core.errors import UserError
 from headstart.core.record import Record
 from headstart.sources.access import Access
@@ -68,6 +69,32 @@ def _record() -> Record:
     )
 
 
+def _comparison() -> ComparisonRecord:
+    score = {"value": 0.86, "low": 0.83, "high": 0.89, "level": 0.9, "n": 240, "on": "out-of-fold"}
+    gain = score | {"value": 0.041, "low": -0.012, "high": 0.094}
+    cell = {"name": "linear@s:a", "source": "s:a", "strategy": "linear", "role": "transfer", "stages": ["last"]}
+    raw = {"name": "raw@none", "source": "none", "strategy": "raw", "role": "control", "why": "the strongest control"}
+    lost = cell | {"name": "lp-ft@s:a", "strategy": "lp-ft", "status": "failed", "why": "the loss is not finite"}
+    measured = cell | {"score": score, "gain": gain, "claim": "undecided", "seconds": 12.34}
+    return ComparisonRecord.model_validate(
+        {
+            "data": _record().data.model_dump(),
+            "sources": [],
+            "metric": "accuracy",
+            "folds": 5,
+            "seeds": 3,
+            "epochs": None,
+            "control": "raw@none",
+            "cells": [measured, raw | {"score": score}, lost],
+            "notes": ["within\x1b[2J this budget"],
+            "seconds": 20,
+            "work_done": {},
+            "seed": 0,
+            "versions": {},
+        }
+    )
+
+
 def _fake(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
     """Put a module with these members where a command imports it."""
     module = ModuleType(f"headstart.{name}")
@@ -97,12 +124,16 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         said = {"to_json": lambda: '{"rows": []}', "text": lambda: "Measured: small,\nsimilar.", "metric": "accuracy"}
         return SimpleNamespace(rows=rows, warnings=("few labels",), **said)
 
+    def compare(path: str, **asked: Any) -> Any:
+        seen.append({"path": path, **asked})
+        return _comparison()
+
     def load(run: str) -> Any:
         seen.append({"run": run})
         one = SimpleNamespace(file="x.jpg", label="a", probability=0.75, probabilities={"a": 0.75, "b": 0.25})
         return SimpleNamespace(predict=lambda files, progress: [one for _ in files])
 
-    _fake(monkeypatch, "api", fit=fit, advise=advise, load=load)
+    _fake(monkeypatch, "api", fit=fit, advise=advise, compare=compare, load=load)
     return seen
 
 
@@ -151,10 +182,52 @@ def test_fit_prints_results_and_progress_apart(calls: list[dict[str, Any]], caps
     assert "2 files" in err
 
 
+def test_compare_passes_everything_on_and_prints_a_table(
+    calls: list[dict[str, Any]], capsys: Capture, tmp_path: Path
+) -> None:
+    given = ["compare", "photos", "--target", "label", "--sources", "a:x,none", "--strategies", "linear,lp-ft"]
+    given += ["--seeds", "2", "--epochs", "4", "--metric", "macro_f1", "--group", "who", "--out", str(tmp_path)]
+    assert main([*given, "--seed", "7", "--licence", "any", "--quiet"]) == 0
+    (asked,) = calls
+    asked.pop("progress")
+    assert asked == {
+        "path": "photos",
+        "target": "label",
+        "sources": ("a:x", "none"),
+        "strategies": ("linear", "lp-ft"),
+        "seeds": 2,
+        "epochs": 4,
+        "metric": "macro_f1",
+        "group": "who",
+        "out": tmp_path,
+        "seed": 7,
+        "access": Access(any_licence=True),
+    }
+    out = capsys.readouterr().out
+    for expected in (
+        "0.860 [0.830, 0.890]",
+        "+0.041 [-0.012, +0.094] 12.3 undecided",
+        "the strongest control",
+        "the loss is not finite",
+        "240 examples, 5 folds on each of 3 maps",
+        "note: within",
+        f"kept: {tmp_path}",
+    ):
+        assert expected in " ".join(out.split()), expected
+    assert "\x1b" not in out
+
+
+def test_a_comparison_has_a_folder_by_the_name_of_its_data(calls: list[dict[str, Any]]) -> None:
+    assert main(["compare", "to/photos/", "--source", "a:x", "--strategy", "linear"]) == 0  # as fit spells them
+    assert (calls[0]["out"], calls[0]["sources"]) == (Path("comparisons/photos"), ("a:x",))
+    assert (calls[0]["seeds"], calls[0]["epochs"], calls[0]["strategies"]) == (3, None, ("linear",))
+
+
 @pytest.mark.parametrize(
     ("given", "key"),
     [
         (["fit", "photos", "--json"], "schema"),
+        (["compare", "photos", "--json"], "cells"),
         (["advise", "photos", "--json"], "rows"),
         (["predict", "run", "x.jpg", "--json"], "predictions"),
     ],
@@ -254,7 +327,7 @@ def test_cache_says_where_and_how_much_and_is_cleared(
     ("given", "expected", "do"),
     [
         (["fti", "photos"], "expected the name of a command, got 'fti'", "Did you mean fit?"),
-        (["zzz"], "expected the name of a command, got 'zzz'", "Known: advise, bench, cache,"),
+        (["zzz"], "expected the name of a command, got 'zzz'", "Known: advise, bench, cache, compare,"),
         (["sources", "lst"], "expected the name of a command, got 'lst'", "Did you mean list?"),
         (["plan", "shw"], "expected the name of a command, got 'shw'", "Did you mean show?"),
         (["plan", "diff", "lp-ft"], "Missing argument 'B'", "See: headstart plan diff --help"),
@@ -273,6 +346,13 @@ def test_cache_says_where_and_how_much_and_is_cleared(
         (["fit", "x", "--minutes", "ten"], "Invalid value for '--minutes'", "See: headstart fit --help"),
         (["fit", "x", "--seed", "-1"], "expected --seed from 0 to 4294967295, got -1", "such as --seed 0"),
         (["fit", "x", "--source", "a,,b"], "expected names separated by commas, got 'a,,b'", "Leave no name empty."),
+        (["compar", "x"], "expected the name of a command, got 'compar'", "Did you mean compare?"),
+        (["compare", "x", "--sorces", "y"], "expected an option of headstart compare, got --sorces", "mean --sources"),
+        (["compare", "x", "--seed-s", "3"], "expected an option of headstart compare, got --seed-s", "--seeds"),
+        (["compare", "x", "--seeds", "0"], "expected --seeds from 1 on, got 0", "such as --seeds 3"),
+        (["compare", "x", "--epochs", "-1"], "expected --epochs from 1 on, got -1", "such as --epochs 3"),
+        (["compare", "x", "--minutes", "3"], "expected an option of headstart compare, got --minutes", "--help"),
+        (["compare"], "Missing argument 'DATA'", "See: headstart compare --help"),
         (["fit"], "Missing argument 'DATA'", "See: headstart fit --help"),
         (["fit", "x", "y"], "unexpected extra argument", "See: headstart fit --help"),
         (["sources"], "Missing command", "See: headstart sources --help"),

@@ -78,8 +78,8 @@ def record(
     return Record(
         setting="inductive",
         tasks=(TaskRecord(name=data.task.name, kind=data.task.kind, classes=data.task.classes),),
-        data=_data(data, test, how_tested, warnings),
-        sources=tuple(map(_source, cards.values())),
+        data=data_record(data, test, how_tested, warnings),
+        sources=tuple(map(source_record, cards.values())),
         strategy=study.decision.delivered,
         stages=delivered.stages,
         metric=study.work.asked.metric,
@@ -101,7 +101,7 @@ def record(
         work_done=dict(work_done),
         peak_memory_mb=peak_memory_mb(),
         seed=study.work.asked.seed,
-        versions={**{name: version(name) for name in PACKAGES}, "python": platform.python_version()},
+        versions=versions(),
     )
 
 
@@ -243,7 +243,8 @@ def _reason(study: Study, judged: Comparison) -> str:
     )
 
 
-def _data(data: Dataset, test: Dataset | None, how: str, warnings: Sequence[str]) -> DataRecord:
+def data_record(data: Dataset, test: Dataset | None, how: str, warnings: Sequence[str]) -> DataRecord:
+    """The data as it was read, and what is to be said of it."""
     return DataRecord.model_validate(
         {
             "path": data.path, "n_train": len(data), "n_test": 0 if test is None else len(test),
@@ -254,7 +255,8 @@ def _data(data: Dataset, test: Dataset | None, how: str, warnings: Sequence[str]
     )  # fmt: skip
 
 
-def _source(card: Card) -> SourceRecord:
+def source_record(card: Card) -> SourceRecord:
+    """Where knowledge came from, by its card."""
     on = card.trained_on
     return SourceRecord(
         name=card.name,
@@ -286,6 +288,11 @@ def _budget(study: Study) -> Budget:
 def _seconds(clock: Clock) -> Seconds:
     stages = {name: clock.spent.get(name, 0.0) for name in ("read", "extract", "select", "train", "evaluate")}
     return Seconds(**stages, total=clock.total)
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
+    return {**{name: version(name) for name in PACKAGES}, "python": platform.python_version()}
 
 
 def peak_memory_mb() -> float:

@@ -50,6 +50,10 @@ class Ledger:
         """Where a unit under way keeps its checkpoints."""
         return self.folder / "checkpoints" / name
 
+    def __contains__(self, name: str) -> bool:
+        """Whether a unit is there; `get` may still find that it cannot be read."""
+        return self._path(name).exists()
+
     def get(self, name: str) -> Done | None:
         """A finished unit, or None. A file that cannot be read counts as not finished."""
         read = _read(self._path(name))

@@ -80,8 +80,7 @@ def fit(
 
 def default_out(data: str) -> Path:
     """`runs/<name of the data>`, or the first of `-2`, `-3`, ... that holds no finished run."""
-    at = Path(data).resolve()
-    name = (at.stem if at.is_file() else at.name) or "run"
+    name = options.named(data)
     number, out = 1, Path("runs", name)
     while (out / "record.json").exists():
         number += 1

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,12 @@ def names(values: Sequence[str] | None) -> tuple[str, ...]:
     if not all(found):
         raise UserError("names separated by commas", repr(",".join(values or ())), "Leave no name empty.")
     return found
+
+
+def named(data: str) -> str:
+    """What a folder for results on this data is called."""
+    at = Path(data).resolve()
+    return (at.stem if at.is_file() else at.name) or "run"
 
 
 def _positive(value: float) -> float:

@@ -17,9 +17,9 @@ def repeats(n: int) -> int:
     return REPEATS_OF_FEW if n < FEW else 1
 
 
-def fold_maps(targets: Ints, groups: Ints, seed: int) -> NDArray[np.int64]:
-    """(R, n) fold numbers of R seeded maps."""
-    return np.stack([folds(targets, groups, seed * 1000 + r) for r in range(repeats(len(targets)))])
+def fold_maps(targets: Ints, groups: Ints, seed: int, rounds: int | None = None) -> NDArray[np.int64]:
+    """(R, n) fold numbers of R seeded maps; `repeats` says how many where `rounds` does not."""
+    return np.stack([folds(targets, groups, seed * 1000 + r) for r in range(rounds or repeats(len(targets)))])
 
 
 @dataclass(frozen=True)

@@ -74,3 +74,23 @@ def max_t(draws: Floats, values: Floats, pick: int, level: float = LEVEL) -> Int
     reach = float(np.quantile(tail, (1 + level) / 2))
     own = percentile(draws[pick], float(values[pick]), level)
     return Interval(own.value, float(values[pick] - reach * spread[pick]), own.high)
+
+
+def simultaneous(draws: Floats, values: Floats, level: float = LEVEL) -> tuple[Interval, ...]:
+    """Intervals that hold for all arms at once, so that a reader may pick any of them.
+
+    Args:
+        draws: (J, B) bootstrap differences of J arms from the control.
+        values: (J,) observed differences.
+        level: at which all of them hold together.
+
+    Returns:
+        An interval an arm: its value and, both ways, its standard error times the quantile of
+        max_j |draw_j - value_j| / se_j (Westfall and Young 1993).
+    """
+    centred = draws - values[:, None]
+    spread = centred.std(axis=1, ddof=1)
+    alive = spread > 0
+    tail = (np.abs(centred[alive]) / spread[alive, None]).max(axis=0, initial=0.0)
+    reach = float(np.quantile(tail, level)) * spread
+    return tuple(Interval(float(v), float(v - r), float(v + r)) for v, r in zip(values, reach, strict=True))

@@ -1,0 +1,116 @@
+"""`headstart compare`: a table of every strategy on every source, and the controls, on the same folds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headstart.cli import options
+from headstart.cli.output import console, emit_text, interval, plain, table
+from headstart.cli.progress import progress
+from headstart.core.errors import UserError
+
+if TYPE_CHECKING:
+    from headstart.core.comparison import CellRecord, ComparisonRecord
+
+
+def _count(option: str) -> Callable[[int | None], int | None]:
+    def check(value: int | None) -> int | None:
+        if value is not None and value < 1:
+            raise UserError(f"{option} from 1 on", str(value), f"Give a whole number, such as {option} 3.")
+        return value
+
+    return check
+
+
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sources", "--source", metavar="S,..,none", help="Sources to compare; none stands for the controls."
+    ),
+]
+Strategies = Annotated[
+    list[str] | None, typer.Option("--strategies", "--strategy", metavar="P,..", help="Strategies to compare.")
+]
+Seeds = Annotated[
+    int, typer.Option("--seeds", metavar="N", help="Fold maps to repeat everything on.", callback=_count("--seeds"))
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option("--epochs", metavar="N", help="Epochs tried at most by what trains.", callback=_count("--epochs")),
+]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", metavar="FOLDER", help="Where it is kept; comparisons/<name of DATA> unless said."),
+]
+
+
+def compare(
+    data: options.Data,
+    target: options.Target = None,
+    sources: Sources = None,
+    strategies: Strategies = None,
+    seeds: Seeds = 3,
+    epochs: Epochs = None,
+    metric: options.Metric = "accuracy",
+    group: options.Group = None,
+    out: Out = None,
+    seed: options.Seed = 0,
+    licence: options.Licence = None,
+    offline: options.Offline = False,
+    trust: options.Trust = False,
+    allow_missing: options.AllowMissing = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure every strategy on every source of DATA, as long as it takes; what was done before is not done again."""
+    named, asked = options.names(sources), options.names(strategies)
+    folder = Path(out) if out is not None else Path("comparisons", options.named(data))
+    from headstart import api
+
+    record = api.compare(
+        data,
+        target=target,
+        sources=named,
+        strategies=asked,
+        seeds=seeds,
+        epochs=epochs,
+        metric=metric,
+        group=group,
+        out=folder,
+        seed=seed,
+        access=options.access(licence, offline, trust, allow_missing),
+        progress=progress(quiet),
+    )
+    if json:
+        emit_text(record.to_json())
+    else:
+        _show(record, folder)
+
+
+def _show(record: "ComparisonRecord", folder: Path) -> None:
+    columns = ("source", "strategy", "stage", f"{record.metric} [interval]", "gain [interval]", "seconds", "")
+    rows = [
+        (c.source, c.strategy, ", ".join(c.stages) or "-", interval(c.score), _gain(c), f"{c.seconds:.1f}", _said(c))
+        for c in record.cells
+    ]
+    out = console()
+    out.print(table(columns, rows, right=columns[3:6]))
+    n = record.data.n_train
+    out.print(
+        f"{n} examples, {record.folds} folds on each of {record.seeds} maps; gains are paired, over the strongest"
+    )
+    out.print("control, and hold for all rows at once (90%)")
+    for note in (*record.data.warnings, *record.notes):
+        out.print(f"note: {plain(note)}")
+    out.print(f"kept: {folder}", soft_wrap=True)
+
+
+def _gain(cell: "CellRecord") -> str:
+    gain = cell.gain
+    return "-" if gain is None else f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+
+
+def _said(cell: "CellRecord") -> str:
+    return cell.claim or cell.why or ("control" if cell.role == "control" else "")

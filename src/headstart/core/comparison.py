@@ -1,0 +1,62 @@
+"""The record of a comparison: every cell of the table that was asked for, what it scored and what it gained.
+
+Keys are never renamed within `schema: 1`; new ones may be added.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from headstart.core.plan import Plan
+from headstart.core.record import Claim, DataRecord, Gain, Score, SourceRecord, Status
+
+NONE = "none"  # as a source: what can be had without any
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class CellRecord(_Part):
+    """One (source, strategy): a gain is over the strongest control, its interval holds for all cells at once."""
+
+    name: str = Field(description="strategy@source, as in predictions.parquet")
+    source: str = Field(description='"none" for a control')
+    strategy: str
+    role: Literal["transfer", "control"]
+    stages: tuple[str, ...] = Field(default=(), description="read in most folds")
+    score: Score | None = None
+    gain: Gain | None = None
+    claim: Claim | None = None
+    seconds: float = 0.0
+    status: Status = "done"
+    why: str = ""
+    plan: Plan | None = Field(default=None, description="as it was resolved in the first fold")
+
+
+class ComparisonRecord(_Part):
+    """Everything that a comparison found out. Written as `comparison.json`, printed by `--json`."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    data: DataRecord
+    sources: tuple[SourceRecord, ...]
+    metric: str
+    folds: int
+    seeds: int = Field(description="how many fold maps, and training seeds")
+    epochs: int | None = Field(description="tried at most, where the user said so")
+    control: str | None = Field(description="the strongest control; null where none was asked for")
+    cells: tuple[CellRecord, ...] = Field(description="best first, then those without a score")
+    notes: tuple[str, ...]
+    seconds: float = Field(description="of this call; cells state their own, whenever they were computed")
+    work_done: dict[str, int] = Field(description="counted work: units computed, units resumed")
+    seed: int
+    versions: dict[str, str]
+
+    def to_json(self) -> str:
+        """Indented JSON, as in `comparison.json`."""
+        return self.model_dump_json(by_alias=True, indent=2)
+
+    @staticmethod
+    def from_json(text: str) -> "ComparisonRecord":
+        """Read and validate a `comparison.json`."""
+        return ComparisonRecord.model_validate_json(text)
