@@ -1,7 +1,8 @@
 """The learning curve of both sides and the price of labels: closed forms on less of the folds of tier 0, nothing else.
 
 Every choice inside an arm (source, stage, penalty) is made again within each share, so that a curve is what the arm
-would have been with those labels. Half of a class is left out of what the arm chose with all (`linear/leave_out.py`).
+would have been with those labels. A class is halved in what the arm chose with all labels, and the half that stays
+counts twice: what is lost is what those labels told, not the share that the class has (`linear/reweigh.py`).
 """
 
 import time
@@ -15,13 +16,14 @@ import numpy as np
 from headstart.advisor.ladder import Bench
 from headstart.advisor.ledger import Done
 from headstart.core.plan import Solve
+from headstart.core.predictions import Ints
 from headstart.core.protocols import Metric, Role
 from headstart.data.dataset import Dataset
 from headstart.evaluation.folds import FOLDS, OutOfFold, Unit, units
-from headstart.evaluation.shares import LEAST, SHARES, Learned, half_of, scarcest, within_share
+from headstart.evaluation.shares import EVERY, LEAST, SHARES, Learned, halved, scarcest, within_share
 from headstart.evaluation.verdict import Comparison
 from headstart.linear.heads import Ridge
-from headstart.linear.leave_out import without
+from headstart.linear.reweigh import reweighed
 from headstart.training.plan_learner import PlanLearner
 from headstart.training.solve import AND, Fits, Taps
 
@@ -55,7 +57,7 @@ def learning_curves(
     judged: Comparison,
     delivered: str,
 ) -> Curves:
-    """Fit a closed form of either side on shares of each training part, and one without half of each hard class.
+    """Fit a closed form of either side on shares of each training part, and one on half of each hard class.
 
     Args:
         bench: data, folds, features, ledger.
@@ -66,24 +68,27 @@ def learning_curves(
         judged: who stands for either side; where that is no closed form, the best one of its side takes the place.
         delivered: whose labels are priced, if that is a ridge; else the other one's.
     """
-    stand = {"transfer": judged.transfer, "control": judged.control}
+    stand: dict[Role, str] = {"transfer": judged.transfer, "control": judged.control}
     arms = [_standing(closed, role, name, bench.data, oof, metric) for role, name in stand.items()]
     pair = [one for one in arms if one is not None]
     if len(pair) < len(arms):
         return Curves({}, "no closed form transfers", 0.0)
-    shares = [share for share in SHARES if _scarcest(bench, share) >= LEAST]
-    if not shares:
+    usable = [share for share in SHARES if _scarcest(bench, share) >= LEAST]
+    if not usable:
         left = _scarcest(bench, SHARES[-1])
-        why = f"half of the labels would leave a class {left} to learn from; {LEAST} are the least that tells anything"
+        why = f"half of the labels would leave a class with {left}, and {LEAST} are the least that tells anything"
         return Curves({}, why, 0.0)
+    shares = (
+        usable if len(bench.maps) > 1 else usable[:-1] or usable
+    )  # half costs most: a third of an unrepeated tier 0
     priced = next(
         (one for one in sorted(pair, key=lambda one: one.name != delivered) if _phase(one).estimator == "ridge"), None
     )
-    hard = [] if priced is None or len(bench.data) > LARGEST else _hard(bench, oof, priced.name)
-    pieces = chain(_on_shares(bench, pair, shares), _on_halves(bench, priced, done, hard) if priced and hard else ())
+    parts = {} if priced is None or len(bench.data) > LARGEST else _to_halve(bench, oof, priced.name)
+    pieces = chain(_on_shares(bench, pair, shares), _on_halves(bench, priced, done, parts) if priced and parts else ())
     partly: dict[Learned, OutOfFold] = {}
     seconds = 0.0
-    with bench.progress.step("learning curve", FOLDS * (len(shares) * len(pair) + len(hard))) as step:
+    with bench.progress.step("learning curve", FOLDS * (len(shares) * len(pair) + len(parts))) as step:
         for learned, unit, one in pieces:
             partly.setdefault(learned, OutOfFold(bench.maps[:1], bench.data.task.outputs)).put(unit, one.probabilities)
             seconds += one.seconds
@@ -123,7 +128,7 @@ def _on_share(bench: Bench, learner: PlanLearner, unit: Unit, share: float) -> D
     def fitted() -> Done:
         started, seed = time.perf_counter(), bench.seed_of(unit)
         train, held = bench.fold(unit)
-        less = train.take(np.flatnonzero(within_share(train.targets, train.groups, share, seed)))
+        less = train.take(within_share(train.targets, train.groups, share, seed))
         model = learner.fit(less, seed=seed, features=bench.features)
         probabilities = model.predict(held, bench.features).probabilities
         return Done(probabilities, time.perf_counter() - started, model.source, model.stages)
@@ -136,39 +141,39 @@ def _phase(learner: PlanLearner) -> Solve:
     return cast(Solve, learner.plan.phases[0])
 
 
-def _hard(bench: Bench, oof: OutOfFold, arm: str) -> list[int]:
-    """Classes that the arm finds least, as far as half of their labels is still enough to learn from."""
-    targets = bench.data.targets
+def _to_halve(bench: Bench, oof: OutOfFold, arm: str) -> Mapping[Learned, Ints]:
+    """Codes of the classes to halve: all together, then each that the arm finds least, if half of it is enough."""
+    targets, names = bench.data.targets, bench.data.task.classes
     right = oof.of(arm)[0].argmax(axis=1) == targets
     parts = [bench.fold(unit)[0].targets for unit in units("", 1)]
-    least = np.min([np.bincount(part, minlength=bench.data.task.outputs) for part in parts], axis=0)
-    codes = np.flatnonzero(least >= 2 * LEAST)
-    return sorted(codes.tolist(), key=lambda code: float(right[targets == code].mean()))[:PRICED]
+    least = np.min([np.bincount(part, minlength=len(names)) for part in parts], axis=0)
+    codes = np.flatnonzero(least >= 2 * LEAST).tolist()
+    hard = sorted(codes, key=lambda code: float(right[targets == code].mean()))[:PRICED]
+    return {EVERY: np.arange(len(names))} | {Learned(halved=names[code]): np.array([code]) for code in hard}
 
 
 def _on_halves(
-    bench: Bench, learner: PlanLearner, done: Mapping[str, Sequence[Done]], codes: Sequence[int]
+    bench: Bench, learner: PlanLearner, done: Mapping[str, Sequence[Done]], parts: Mapping[Learned, Ints]
 ) -> Iterator[Piece]:
-    """What the arm would have said without half of one class: one factorisation a fold for all classes."""
+    """What the arm would have said with half of some labels: one factorisation a fold for all of them."""
     for unit in units(learner.name, 1):
-        one = _without_halves(bench, learner, unit, done[learner.name][unit.fold], codes)
-        for code, probabilities in zip(codes, np.split(one.probabilities, len(codes)), strict=True):
-            part = replace(one, probabilities=probabilities, seconds=one.seconds / len(codes))
-            yield Learned(halved=bench.data.task.classes[code]), unit, part
+        one = _with_halves(bench, learner, unit, done[learner.name][unit.fold], tuple(parts.values()))
+        for learned, probabilities in zip(parts, np.split(one.probabilities, len(parts)), strict=True):
+            yield learned, unit, replace(one, probabilities=probabilities, seconds=one.seconds / len(parts))
 
 
-def _without_halves(bench: Bench, learner: PlanLearner, unit: Unit, chosen: Done, codes: Sequence[int]) -> Done:
-    def left_out() -> Done:
+def _with_halves(bench: Bench, learner: PlanLearner, unit: Unit, chosen: Done, parts: Sequence[Ints]) -> Done:
+    def changed() -> Done:
         started, seed = time.perf_counter(), bench.seed_of(unit)
         train, held = bench.fold(unit)
         taps = _taps(chosen)
         solved = Fits().get(_phase(learner), taps, train, bench.features)
         blocks, others = ([bench.features.of(*tap, part) for tap in taps] for part in (train, held))
-        sets = [half_of(train.targets, train.groups, code, seed) for code in codes]
-        each = without(cast(Ridge, solved.head), blocks, train.targets, others, sets)
+        changes = [halved(train.targets, train.groups, codes, seed) for codes in parts]
+        each = reweighed(cast(Ridge, solved.head), blocks, train.targets, others, changes)
         return Done(np.vstack(each), time.perf_counter() - started, chosen.source, chosen.stages)
 
-    return bench.ledger.once(f"{unit.name}.halves", left_out)
+    return bench.ledger.once(f"{unit.name}.halves", changed)
 
 
 def _taps(chosen: Done) -> Taps:

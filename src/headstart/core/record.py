@@ -236,11 +236,14 @@ class LearningCurve(_Part):
 
 
 class Price(_Part):
-    """What the last doubling of the labels of one class, or of all, was worth: as many again are worth that at most."""
+    """What the last doubling of the labels of one class, or of all, was worth: as many again are worth that at most.
+
+    A class keeps its weight while it is halved: the worth is that of knowing more of it, not of it being more frequent.
+    """
 
     label: str | None = Field(description="the class; null for all classes together")
     had: int = Field(description="labels of it that the folds learned from, on average: the doubling was up to these")
-    worth: Span = Field(description="of the deciding metric, more is better; the low ends hold for all classes at once")
+    worth: Span = Field(description="of the deciding metric, more is better; the low ends hold for all prices at once")
 
 
 class Threshold(_Part):

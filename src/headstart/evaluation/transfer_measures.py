@@ -17,7 +17,7 @@ from headstart.core.protocols import Metric, Role
 from headstart.core.record import LabelsSaved, LearningCurve, LearningPoint, Measures, Price, Span, Threshold
 from headstart.data.split import FOLDS
 from headstart.evaluation.evidence import Evidence
-from headstart.evaluation.shares import Learned
+from headstart.evaluation.shares import EVERY
 from headstart.evaluation.verdict import WIDEN, oriented, within
 from headstart.metrics.intervals import LEVEL, Interval, group_weights, max_t, percentile, widen
 
@@ -47,7 +47,8 @@ class Rise:
         weights = group_weights(evidence.train.groups, seed)
         values = np.array([sign * float(metric(table, truth)) for table in tables])
         raw = [sign * metric(table, truth, weights) for table in tables]
-        return Rise(values, np.array([widen(draws, value, WIDEN) for draws, value in zip(raw, values, strict=True)]))
+        draws = [widen(one, value, WIDEN) for one, value in zip(raw, values, strict=True)]
+        return Rise(values, np.array(draws, dtype=np.float64))
 
     @property
     def columns(self) -> Array:
@@ -163,8 +164,9 @@ def labels_for(sizes: Array, scores: Array, wanted: Array) -> Array:
     before = np.maximum(at - 1, 0)
     rise = best[at, every] - best[before, every]
     part = np.divide(wanted - best[before, every], rise, out=np.ones_like(rise), where=rise > 0)
-    labels = np.exp(logs[before] + np.where(at > 0, part, 0.0) * (logs[at] - logs[before]))
-    return np.where(reached.any(axis=0), labels, np.inf)
+    labels = np.exp(logs[before] + part * (logs[at] - logs[before]))
+    inside = np.where(at > 0, labels, sizes[0]).clip(max=sizes[-1])  # its ends exactly, so that they are known as such
+    return np.where(reached.any(axis=0), inside, np.inf)
 
 
 def saved(sizes: Array, transfer: Rise, control: Rise, metric: Metric) -> LabelsSaved:
@@ -236,18 +238,19 @@ def _prices(evidence: Evidence, metric: Metric, seed: int) -> list[Price]:
     arm = _priced(evidence)
     if arm is None:
         return []
-    classes = [learned.halved for learned in evidence.partly if learned.halved]
-    tables = [evidence.partly[Learned(halved=name)].of(arm)[0] for name in classes]
+    parts = [learned for learned in evidence.partly if learned.halved]
+    tables = [evidence.partly[learned].of(arm)[0] for learned in parts]
     rise = Rise.of([evidence.oof.of(arm)[0], *tables], evidence, metric, seed)
     worth, draws = rise.values[0] - rise.values[1:], rise.draws[0] - rise.draws[1:]
-    had = [round(_labels(evidence, code=evidence.classes.index(name))) for name in classes]
-    each = [Price(label=name, had=had[at], worth=_as_span(max_t(draws, worth, at))) for at, name in enumerate(classes)]
-    half = evidence.partly.get(Learned(0.5))
-    if half is None or arm not in half.arms():
-        return each
-    both = Rise.of([half.of(arm)[0], evidence.oof.of(arm)[0]], evidence, metric, seed)
-    together = _span(both.values[1] - both.values[0], both.draws[1] - both.draws[0])
-    return [Price(label=None, had=round(_labels(evidence)), worth=together), *each]
+    codes = [None if learned == EVERY else evidence.classes.index(learned.halved) for learned in parts]
+    return [
+        Price(
+            label=None if code is None else evidence.classes[code],
+            had=round(_labels(evidence, code=code)),
+            worth=_as_span(max_t(draws, worth, at)),
+        )
+        for at, code in enumerate(codes)
+    ]
 
 
 def threshold(history: Sequence[Mapping[str, Any]], roles: Mapping[str, Role]) -> Threshold | None:
