@@ -247,7 +247,7 @@ def rows(arm: str, *accuracies: float, unit: str = "inner") -> list[dict[str, ob
 def test_time_to_the_control_s_best() -> None:
     roles = {"lp-ft": "transfer", "finetune": "transfer", "scratch": "control"}
     history = rows("finetune", 0.2, 0.3) + rows("lp-ft", 0.6, 0.72, 0.9) + rows("scratch", 0.3, 0.5, 0.7, 0.6)
-    found = threshold(history + rows("lp-ft", 0.99, unit="fold 1") + rows("unknown", 0.9), roles)
+    found = threshold(rows("scratch", 0.99, unit="fold 1") + history + rows("unknown", 0.9), roles)
     assert found is not None
     assert (found.transfer, found.control, found.accuracy) == ("lp-ft", "scratch", 0.7)
     assert (found.epochs, found.seconds, found.control_epochs, found.control_seconds) == (2, 4.0, 3, 6.0)

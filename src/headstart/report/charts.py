@@ -180,7 +180,7 @@ def _saved(axes: Axes, curve: LearningCurve) -> None:
     saved = curve.saved
     few, many = sorted((saved.transfer, saved.control))
     axes.plot([few, many], [saved.score] * 2, color=INK, lw=1.2, ls=(0, (4, 3)))
-    said = f"{'at least ' if many / few >= saved.most else ''}{many / few:.1f}\N{MULTIPLICATION SIGN} the labels"
+    said = f"{'at least ' if many / few >= saved.most else ''}{many / few:.2g}\N{MULTIPLICATION SIGN} the labels"
     if many > 1.15 * few:
         axes.annotate(said, ((many * few) ** 0.5, saved.score), (0, -12), textcoords="offset points", ha="center")
 

@@ -39,21 +39,18 @@ def gain_between(metric: str, gain: Gain | Audit | Span) -> str:
 
 
 def times(curve: LearningCurve) -> str:
-    """How many times the labels of transfer the control needs, `4.1 times, 2.2 to over 8`: what is not seen is over.
+    """How many times the labels of transfer the control needs; what the curves do not see is `over` or `under`.
 
     >>> from headstart.core.record import LabelsSaved
     >>> span = Span(value=4.1, low=2.2, high=8.0)
     >>> saved = LabelsSaved(ratio=span, most=8.0, score=0.8, transfer=98, control=400)
     >>> times(LearningCurve.model_construct(saved=saved))
-    '4.1 times, 2.2 to over 8.0'
+    '4.1 times as many, 2.2 to over 8'
     """
-    most = curve.saved.most
+    most, ratio = curve.saved.most, curve.saved.ratio
     rim = {most: "over ", 1 / most: "under "}
-    value, low, high = (
-        next((word for end, word in rim.items() if abs(number / end - 1) < 1e-9), "") + f"{number:.{1 + (number < 1)}f}"
-        for number in (curve.saved.ratio.value, curve.saved.ratio.low, curve.saved.ratio.high)
-    )
-    return f"{value} times, {low} to {high}"
+    value, low, high = (f"{rim.get(number, '')}{number:.2g}" for number in (ratio.value, ratio.low, ratio.high))
+    return f"{value} times as many" + (f", {low} to {high}" if low != high else "")
 
 
 def saved(metric: str, curve: LearningCurve) -> str:
