@@ -59,6 +59,9 @@ def timeless() -> Callable[[Record], dict[str, Any]]:
             del values[name]
         for candidate in values["candidates"]:
             del candidate["seconds"]
+        del values["measures"]["seconds"]
+        for name in ("seconds", "control_seconds"):
+            (values["measures"]["threshold"] or {}).pop(name, None)
         return values
 
     return strip

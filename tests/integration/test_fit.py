@@ -16,6 +16,7 @@ from PIL import Image
 import headstart as hs
 from headstart.advisor import work as work_file
 from headstart.advisor.arms import SCRATCH
+from headstart.advisor.ledger import Done, Ledger
 from headstart.advisor.work import Climb, Work
 from headstart.core.record import Record, schema
 from headstart.evaluation.verify import verify
@@ -179,6 +180,76 @@ def test_verify_notices_one_changed_probability(closed: hs.Result, tmp_path: Pat
     found = verify(run)
     assert not found.ok
     assert any(row.what.startswith("score") for row in found.rows if not row.equal)
+
+
+def test_a_run_says_what_transfer_is_worth_in_labels(closed: hs.Result) -> None:
+    found, record = closed.record.measures, closed.record
+    assert found is not None
+    assert found.curve is not None
+    assert [point.labels for point in found.curve.points] == [6, 12, 24, 48]
+    assert (found.curve.transfer, found.curve.control) == (record.verdict.transfer, record.verdict.control)
+    assert found.curve.points[-1].transfer.value > found.curve.points[0].transfer.value
+    assert found.priced == record.decision.delivered
+    assert {(price.label, price.had) for price in found.prices} == {(None, 48), ("warp", 24), ("weft", 24)}
+    assert found.threshold is None
+    assert 0 < found.seconds < record.seconds.evaluate
+    html = (closed.run / "report.html").read_text()
+    assert "What transfer is worth in labels" in html
+    assert "labels to learn from" in html
+
+
+def test_training_on_both_sides_is_timed(trained: hs.Result) -> None:
+    assert trained.record.measures is not None
+    found = trained.record.measures.threshold
+    assert found is not None
+    assert (found.transfer, found.control) == ("lp-ft", "scratch")
+    rows = [json.loads(line) for line in (trained.run / "history.jsonl").read_text().splitlines()]
+    inner = {
+        arm: [row["validation_accuracy"] for row in rows if (row["arm"], row["unit"]) == (arm, "inner")]
+        for arm in ("lp-ft", "scratch")
+    }
+    assert found.accuracy == max(inner["scratch"])
+    assert inner["scratch"][found.control_epochs - 1] == found.accuracy
+    reached = [at for at, accuracy in enumerate(inner["lp-ft"], 1) if accuracy >= found.accuracy]
+    assert found.epochs == (reached[0] if reached else None)
+
+
+def test_verify_recomputes_the_measures(closed: hs.Result, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(closed.run, tmp_path / "run"))
+    assert {"measures.curve.saved.ratio.value", "measures.prices.1.worth.low"} <= {r.what for r in verify(run).rows}
+    path = run / "predictions.parquet"
+    table = pq.read_table(path)
+    on, share = table["on"].to_pylist(), table["share"].to_pylist()
+    values = table["probabilities"].to_pylist()
+    for at in range(len(values)):
+        if on[at].endswith("less") and share[at] == 0.125:
+            values[at] = values[at][::-1]
+    column = pa.array(values, type=pa.list_(pa.float32()))
+    pq.write_table(table.set_column(table.column_names.index("probabilities"), "probabilities", column), path)
+    differ = {row.what for row in verify(run).rows if not row.equal}
+    assert "measures.curve.jumpstart.value" in differ
+    assert all(what.startswith("measures.curve") for what in differ)
+
+
+def test_measuring_goes_on_where_it_was_killed(
+    photos: Path, closed: hs.Result, tmp_path: Path, timeless: Strip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Ledger.put
+
+    def killed(self: Ledger, name: str, done: Done) -> None:
+        if name.endswith(".halves"):
+            raise KeyboardInterrupt
+        put(self, name, done)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            replayed(photos, closed, CLOSED, tmp_path / "run", deliver="transfer")
+    whole = replayed(photos, closed, CLOSED, tmp_path / "whole", deliver="transfer").record.work_done
+    again = replayed(photos, closed, CLOSED, tmp_path / "run", deliver="transfer").record
+    assert again.work_done["units_computed"] == 5
+    assert again.work_done["units_resumed"] == whole["units_computed"] - 5
+    assert timeless(again) == timeless(closed.record)
 
 
 def replayed(photos: Path, first: hs.Result, strategies: tuple[str, ...], out: Path, **more: Any) -> hs.Result:

@@ -32,6 +32,17 @@ def _record() -> Record:
     score = {"value": 0.86, "low": 0.83, "high": 0.89, "level": 0.9, "n": 240, "on": "out-of-fold"}
     arm = {"source": "s:a", "stages": ["last"], "estimate": 0.8, "seconds": 12.34, "status": "done", "why": "best"}
     linear = arm | {"name": "linear", "role": "transfer", "strategy": "linear", "score": score}
+    gain = {"value": 0.2, "low": 0.1, "high": 0.3}
+    saved = {
+        "ratio": {"value": 4.0, "low": 2.0, "high": 8.0},
+        "most": 8.0,
+        "score": 0.8,
+        "transfer": 48,
+        "control": 192,
+    }
+    curve = {"transfer": "linear", "control": "raw", "level": 0.9, "points": [], "jumpstart": gain, "at_all": gain}
+    curve |= {"beyond": None, "area_ratio": gain, "saved": saved}
+    measures = {"curve": curve, "why_none": "", "priced": None, "prices": [], "threshold": None, "seconds": 1}
     zero = arm | {"name": "zero-shot", "role": "transfer", "strategy": "zero-shot", "score": None, "status": "skipped"}
     return Record.model_validate(
         {
@@ -57,6 +68,7 @@ def _record() -> Record:
             "candidates": [linear, zero],
             "stage_curve": [],
             "advice": {"n_per_class": 120, "similarity": 0, "over_random": 0, "quadrant": "small", "p_helps": None},
+            "measures": measures,
             "calibration": {"temperature": 1, "error_before": 0, "error_after": 0, "on": "out-of-fold"},
             "notes": [],
             "budget": {"minutes": 10, "folds": 5, "repeats": 4, "m": 1},
@@ -172,6 +184,7 @@ def test_fit_prints_results_and_progress_apart(calls: list[dict[str, Any]], caps
         "12.3",
         "skipped",
         "Transfer helped.",
+        "linear needs 48 labels to score what raw does with 192 (80.0 %).",
         "delivered: linear (transfer; gain is likely)",
         str(Path("runs/photos/report.html")),
     ):

@@ -54,6 +54,49 @@ def _candidates() -> list[dict[str, Any]]:
     ]
 
 
+def _span(value: float, half: float = 0.03) -> dict[str, float]:
+    return {"value": value, "low": value - half, "high": value + half}
+
+
+def _measures() -> dict[str, Any]:
+    sizes, ours, theirs = (24, 48, 96, 192), (0.7, 0.76, 0.8, 0.82), (0.4, 0.5, 0.57, 0.63)
+    points = [
+        {"labels": n, "transfer": _span(a), "control": _span(b), "gain": _span(a - b), "control_needs": None}
+        for n, a, b in zip(sizes, ours, theirs, strict=True)
+    ]
+    ratio = {"value": 8.0, "low": 4.2, "high": 8.0}
+    return {
+        "curve": {
+            "transfer": "linear",
+            "control": "random-features",
+            "level": 0.9,
+            "points": points,
+            "jumpstart": _span(0.3),
+            "at_all": _span(0.19),
+            "beyond": None,
+            "area_ratio": _span(0.46),
+            "saved": {"ratio": ratio, "most": 8.0, "score": 0.63, "transfer": 24.0, "control": 192.0},
+        },
+        "why_none": "",
+        "priced": "linear",
+        "prices": [
+            {"label": None, "had": 192, "worth": _span(0.02, 0.01)},
+            {"label": CLASSES[1], "had": 64, "worth": _span(0.011, 0.005)},
+            {"label": CLASSES[0], "had": 80, "worth": _span(0.01)},
+        ],
+        "threshold": {
+            "transfer": DELIVERED,
+            "control": "scratch",
+            "accuracy": 0.58,
+            "epochs": 1,
+            "seconds": 2.0,
+            "control_epochs": 5,
+            "control_seconds": 10.0,
+        },
+        "seconds": 1.5,
+    }
+
+
 def _record(classes: tuple[str, ...] = CLASSES) -> Record:
     names = [f"blocks.{i}" for i in range(1, 7)] + ["last"]
     curve = [
@@ -125,6 +168,7 @@ def _record(classes: tuple[str, ...] = CLASSES) -> Record:
                 "quadrant": "small, similar",
                 "p_helps": 0.9,
             },
+            "measures": _measures(),
             "calibration": {"temperature": 0.7, "error_before": 0.09, "error_after": 0.03, "on": "out-of-fold"},
             "notes": ["finetune overfitted from epoch 3"],
             "budget": {"minutes": 10, "folds": 5, "repeats": 4, "m": 3},
@@ -243,6 +287,54 @@ def test_verdict_stands_first_and_everything_of_the_record_is_there(run: Path) -
         "small, similar",
     ):
         assert expected in found.text, expected
+
+
+def test_labels_that_transfer_saves_and_what_more_are_worth(run: Path) -> None:
+    html = report.write(run).read_text(encoding="utf-8")
+    text = _Page(html).text
+    for expected in (
+        "linear needs at most 24 labels to score what random-features does with 192 (63.0 %).",
+        "over 8 times as many, 4.2 to over 8",
+        "+30.0 points (+27.0 to +33.0) with 24 labels",
+        "+19.0 points (+16.0 to +22.0) with 192",
+        "the curves do not settle it",
+        "+46.0 % (+43.0 to +49.0)",
+        "About 192 more labels are worth +2.0 points (+1.0 to +3.0) at most",
+        "About 64 more labels of <script>alert(1)</script> are worth +1.1 points",
+        "lp-ft got 58 % of the validation part right, the best of scratch, by epoch 1 (2.0 s); scratch by epoch 5",
+    ):
+        assert expected in text, expected
+    assert "more labels of crack" not in text  # its interval holds 0
+    assert "at least 8\N{MULTIPLICATION SIGN} the labels" in html
+
+
+def _page_with(run: Path, **changed: Any) -> str:
+    measured = _measures() | changed
+    (run / "record.json").write_text(Record.model_validate_json(
+        json.dumps(json.loads(_record().to_json()) | {"measures": measured})
+    ).to_json())  # fmt: skip
+    return _Page(report.write(run).read_text(encoding="utf-8")).text
+
+
+def test_what_does_not_show_is_not_claimed(run: Path) -> None:
+    unsettled = _measures()["curve"]
+    unsettled["saved"] = unsettled["saved"] | {"ratio": {"value": 1.4, "low": 0.125, "high": 3.0}}
+    text = _page_with(run, curve=unsettled, prices=[{"label": None, "had": 192, "worth": _span(0.0)}], threshold=None)
+    assert "Whether linear needs fewer labels than random-features is not settled." in text
+    assert "1.4 times as many, under 0.12 to 3" in text
+    assert "Nothing that shows" in text
+    assert "validation part" not in text
+
+
+def test_a_page_without_a_learning_curve_says_why(run: Path) -> None:
+    never = _measures()["threshold"] | {"epochs": None, "seconds": None}
+    text = _page_with(run, curve=None, why_none="no closed form transfers", priced=None, prices=[], threshold=never)
+    assert "No learning curve: no closed form transfers." in text
+    assert "lp-ft never got 58 % of the validation part right, the best of scratch; scratch by epoch 5" in text
+    without = json.loads(_record().to_json())
+    del without["measures"]
+    (run / "record.json").write_text(json.dumps(without))
+    assert "worth in labels" not in _Page(report.write(run).read_text(encoding="utf-8")).text
 
 
 def test_page_needs_no_network_and_runs_no_script(run: Path) -> None:

@@ -19,6 +19,7 @@ from headstart.core.record import (
     Control,
     DataRecord,
     Gain,
+    Measures,
     Record,
     Score,
     Seconds,
@@ -29,6 +30,7 @@ from headstart.core.record import (
 from headstart.data.dataset import Dataset
 from headstart.evaluation.figures import Figures
 from headstart.evaluation.folds import FOLDS
+from headstart.evaluation.transfer_measures import measures
 from headstart.evaluation.verdict import Comparison
 from headstart.metrics.intervals import LEVEL, Interval
 from headstart.metrics.scores import metric as metric_named
@@ -94,6 +96,7 @@ def record(
         candidates=candidates,
         stage_curve=study.curve,
         advice=study.advice,
+        measures=_measures(study),
         calibration=_calibration(figures, data.task.classes),
         notes=(*notes, *_contradiction(study)),
         budget=_budget(study),
@@ -226,6 +229,12 @@ def _audit(gain: Interval | None, claimed: Interval) -> Audit | None:
         return None
     opposite = (claimed.low > 0 and gain.high < 0) or (claimed.high < 0 and gain.low > 0)
     return Audit(gain=gain.value, low=gain.low, high=gain.high, contradicts=opposite)
+
+
+def _measures(study: Study) -> Measures:
+    metric, curves = metric_named(study.work.asked.metric), study.curves
+    history = histories(study)
+    return measures(study.evidence, metric, study.work.asked.seed, history, curves.why_none, curves.seconds)
 
 
 def _contradiction(study: Study) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,15 @@ class Ledger:
         self.computed += 1
         self._mine.add(name)
         shutil.rmtree(self.workspace(name), ignore_errors=True)
+
+    def once(self, name: str, make: Callable[[], Done]) -> Done:
+        """A finished unit, made and kept where it was not there."""
+        known = self.get(name)
+        if known is not None:
+            return known
+        done = make()
+        self.put(name, done)
+        return done
 
     def get_state(self, name: str) -> State | None:
         """A fitted model at rest, or None."""

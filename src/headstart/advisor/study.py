@@ -10,6 +10,7 @@ from headstart.advisor.arms import Arms, of_source
 from headstart.advisor.budget import affordable_repeats, grant, last_phase, least_cost, optimistic
 from headstart.advisor.clock import Clock
 from headstart.advisor.ladder import Bench, refits, score, tier0, tune
+from headstart.advisor.learning_curve import Curves, learning_curves
 from headstart.advisor.ledger import Done
 from headstart.advisor.rules import advice
 from headstart.advisor.work import Work
@@ -53,6 +54,7 @@ class Study:
     decision: Decision
     fitted: Mapping[str, FittedAny]
     out: Mapping[str, tuple[Status, str]]
+    curves: Curves
 
 
 def scores(bench: Bench, oof: OutOfFold, metric: Metric) -> dict[str, float]:
@@ -257,7 +259,9 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
         final = [one for one in learners.values() if one.name in both or (test is not None and one.plan.closed_form)]
         fitted, tested = refits(bench, final, both.__contains__)
     with clock.stage("evaluate"):
-        evidence = replace(evidence, tested={arm: as_kept(values) for arm, values in tested.items()})
+        measured = learning_curves(bench, arms.closed, tier.done, tier.oof, metric, judged, decision.delivered)
+        tested = {arm: as_kept(values) for arm, values in tested.items()}
+        evidence = replace(evidence, tested=tested, partly=measured.partly)
         found = figures(evidence, decision.delivered, metric, work.asked.seed)
     done = dict(tier.done) | climbed.done
-    return Study(arms, work, done, tier.curve, said, evidence, found, decision, fitted, climbed.out)
+    return Study(arms, work, done, tier.curve, said, evidence, found, decision, fitted, climbed.out, measured)

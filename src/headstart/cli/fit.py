@@ -89,6 +89,8 @@ def default_out(data: str) -> Path:
 
 
 def _show(record: Record, run: Path) -> None:
+    from headstart.report.words import saved
+
     rows = [
         (c.name, c.role, c.source or "-", interval(c.score), f"{c.seconds:.1f}", c.status, c.why)
         for c in record.candidates
@@ -97,6 +99,8 @@ def _show(record: Record, run: Path) -> None:
     columns = ("name", "role", "source", f"{record.metric} [interval]", "seconds", "status", "why")
     out.print(table(columns, rows, right=columns[3:5]))
     out.print(plain(record.verdict.sentence), style="bold")
+    if record.measures and record.measures.curve:
+        out.print(plain(saved(record.metric, record.measures.curve)))
     score, decision = record.score, record.decision
     out.print(f"delivered: {plain(decision.delivered)} ({decision.role}; {plain(decision.rule)})")
     out.print(f"{record.metric}: {interval(score)}, {score.level:.0%} interval, {score.n} examples, {score.on}")

@@ -199,6 +199,85 @@ class StageScore(_Part):
     logme: float | None = Field(default=None, description="log evidence of the labels, nats an example")
 
 
+class Span(_Part):
+    """A measured number with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class LearningPoint(_Part):
+    """Both sides, having learned from one share of the labels."""
+
+    labels: int = Field(description="learned from, on average over the folds")
+    transfer: Span
+    control: Span
+    gain: Span = Field(description="transfer minus control, paired; more is better whatever the metric")
+    control_needs: float | None = Field(description="labels to score what transfer does here; null: more than all")
+
+
+class LabelsSaved(_Part):
+    """How many labels the control needs for each one that transfer needs (Taylor and Stone 2009, in labels).
+
+    Measured at the control's score with all labels, or at transfer's where that is the lower one.
+    """
+
+    ratio: Span
+    most: float = Field(description="the curves see no more than this ratio, and no less than one over it")
+    score: float = Field(description="that both reach")
+    transfer: float = Field(description="labels that transfer needs for it")
+    control: float = Field(description="labels that the control needs for it")
+
+
+class LearningCurve(_Part):
+    """What transfer is worth by how many labels there are: one fold map, nested shares of its training parts."""
+
+    transfer: str
+    control: str
+    level: float
+    points: tuple[LearningPoint, ...] = Field(description="from few labels to all")
+    jumpstart: Span = Field(description="gain with the fewest labels")
+    at_all: Span = Field(description="gain with all labels: the asymptotic gain as far as it was seen")
+    beyond: Span | None = Field(description="gain with endless labels, by power laws; null where they do not settle it")
+    area_ratio: Span = Field(description="(area under transfer - under control) / under control, over log labels")
+    saved: LabelsSaved
+
+
+class Price(_Part):
+    """What the last doubling of the labels of one class, or of all, was worth: as many again are worth that at most.
+
+    A class keeps its weight while it is halved: the worth is that of knowing more of it, not of it being more frequent.
+    """
+
+    label: str | None = Field(description="the class; null for all classes together")
+    had: int = Field(description="labels of it that the folds learned from, on average: the doubling was up to these")
+    worth: Span = Field(description="of the deciding metric, more is better; the low ends hold for all prices at once")
+
+
+class Threshold(_Part):
+    """How long training took to the control's best validation accuracy, on the same inner split."""
+
+    transfer: str
+    control: str
+    accuracy: float
+    epochs: int | None = Field(description="of the transfer arm; null: it did not get there")
+    seconds: float | None
+    control_epochs: int
+    control_seconds: float
+
+
+class Measures(_Part):
+    """Transfer in the measures of the field: jumpstart, asymptotic gain, area, labels saved, time to a threshold."""
+
+    curve: LearningCurve | None
+    why_none: str = Field(description="why there is no curve; empty where there is one")
+    priced: str | None = Field(description="the arm whose labels are priced")
+    prices: tuple[Price, ...]
+    threshold: Threshold | None = Field(description="null unless both sides were trained by gradients")
+    seconds: float = Field(description="that the curve and the prices took")
+
+
 class Record(_Part):
     """Everything that a run found out. Written as `record.json`, printed by `--json`."""
 
@@ -221,6 +300,7 @@ class Record(_Part):
     candidates: tuple[Candidate, ...]
     stage_curve: tuple[StageScore, ...]
     advice: Advice
+    measures: Measures | None = Field(default=None, description="jumpstart, labels saved, what more labels are worth")
     calibration: Calibration
     notes: tuple[str, ...] = Field(description="what a reader should know: overfitting, contradictions, fall-backs")
     budget: Budget

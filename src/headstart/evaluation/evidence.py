@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from headstart.core.predictions import Floats, Ints
 from headstart.core.protocols import Role
 from headstart.data.dataset import Dataset
 from headstart.evaluation.folds import OutOfFold
+from headstart.evaluation.shares import ALL, Learned
 
-OOF, TEST = "out-of-fold", "test"
+OOF, TEST, PARTLY = "out-of-fold", "test", "out-of-fold, learned from less"
 NAME = "predictions.parquet"
 SCHEMA = pa.schema(
     [
@@ -29,6 +30,8 @@ SCHEMA = pa.schema(
         ("on", pa.string()),
         ("repeat", pa.int32()),
         ("fold", pa.int32()),
+        ("share", pa.float64()),
+        ("halved", pa.string()),
         ("probabilities", pa.list_(pa.float32())),
     ]
 )
@@ -60,6 +63,7 @@ class Evidence:
         oof: those predictions.
         test: examples of the test part, none if there is none.
         tested: arm -> (n_test, C) predictions of the refitted arm.
+        partly: the out-of-fold predictions of arms that have learned from less, by what that was.
     """
 
     classes: tuple[str, ...]
@@ -68,6 +72,7 @@ class Evidence:
     oof: OutOfFold
     test: Examples | None
     tested: Mapping[str, Floats]
+    partly: Mapping[Learned, OutOfFold] = field(default_factory=dict[Learned, OutOfFold])
 
 
 def as_kept(probabilities: Floats) -> Floats:
@@ -77,17 +82,19 @@ def as_kept(probabilities: Floats) -> Floats:
 
 def write(path: Path, evidence: Evidence) -> None:
     """One row an arm, repeat and example; classes in the schema's metadata."""
-    tables = [_oof_rows(evidence, arm) for arm in evidence.oof.arms()]
+    tables = [_oof_rows(evidence, evidence.oof, arm, OOF) for arm in evidence.oof.arms()]
+    for learned, oof in evidence.partly.items():
+        tables += [_oof_rows(evidence, oof, arm, PARTLY, learned) for arm in oof.arms()]
     if evidence.test is not None:
         tables += [_test_rows(evidence, evidence.test, arm) for arm in evidence.tested]
     schema = SCHEMA.with_metadata({"classes": json.dumps(evidence.classes)})
     pq.write_table(pa.concat_tables(tables).cast(schema), path, compression="zstd")
 
 
-def _oof_rows(evidence: Evidence, arm: str) -> pa.Table:
-    rounds, index = np.nonzero(evidence.oof.scored(arm))
-    folds = evidence.oof.maps[rounds, index]
-    return _rows(evidence, evidence.train, arm, OOF, index, rounds, folds, evidence.oof.of(arm)[rounds, index])
+def _oof_rows(evidence: Evidence, oof: OutOfFold, arm: str, on: str, learned: Learned = ALL) -> pa.Table:
+    rounds, index = np.nonzero(oof.scored(arm))
+    folds = oof.maps[rounds, index]
+    return _rows(evidence, evidence.train, arm, on, index, rounds, folds, oof.of(arm)[rounds, index], learned)
 
 
 def _test_rows(evidence: Evidence, examples: Examples, arm: str) -> pa.Table:
@@ -97,7 +104,15 @@ def _test_rows(evidence: Evidence, examples: Examples, arm: str) -> pa.Table:
 
 
 def _rows(
-    evidence: Evidence, who: Examples, arm: str, on: str, index: Ints, rounds: Ints, folds: Ints, values: Floats
+    evidence: Evidence,
+    who: Examples,
+    arm: str,
+    on: str,
+    index: Ints,
+    rounds: Ints,
+    folds: Ints,
+    values: Floats,
+    learned: Learned = ALL,
 ) -> pa.Table:
     count = len(index)
     columns: dict[str, Any] = {
@@ -110,6 +125,8 @@ def _rows(
         "on": [on] * count,
         "repeat": rounds,
         "fold": folds,
+        "share": [learned.share] * count,
+        "halved": [learned.halved] * count,
         "probabilities": list(values.astype(np.float32)),
     }
     return pa.table(columns, schema=SCHEMA)
@@ -126,11 +143,13 @@ def read(path: Path) -> Evidence:
     roles: dict[str, Role] = dict(zip(columns["arm"].tolist(), columns["role"].tolist(), strict=True))
     train = _part(columns, columns["on"] == OOF)
     examples, position = _examples(train)
+    partly = _partly(_part(columns, columns["on"] == PARTLY), examples, len(classes))
     test = _part(columns, columns["on"] == TEST)
     tested_by = {arm: _part(test, test["arm"] == arm) for arm in dict.fromkeys(test["arm"].tolist())}
     tested = {arm: part["probabilities"] for arm, part in tested_by.items()}
     test_examples = _examples(next(iter(tested_by.values())))[0] if tested_by else None
-    return Evidence(classes, roles, examples, _out_of_fold(train, position, len(classes)), test_examples, tested)
+    oof = _out_of_fold(train, position, len(classes))
+    return Evidence(classes, roles, examples, oof, test_examples, tested, partly)
 
 
 def _part(columns: Mapping[str, Any], rows: NDArray[np.bool_]) -> dict[str, Any]:
@@ -157,3 +176,16 @@ def _out_of_fold(columns: Mapping[str, Any], position: Ints, classes: int) -> Ou
         rows = columns["arm"] == arm
         oof.fill(arm, columns["repeat"][rows], position[rows], columns["probabilities"][rows])
     return oof
+
+
+def _partly(columns: Mapping[str, Any], who: Examples, classes: int) -> dict[Learned, OutOfFold]:
+    """What was learned from less; nothing in files of versions that did not ask."""
+    if not len(columns["on"]):
+        return {}
+    at = {name: position for position, name in enumerate(who.names)}
+    position = np.array([at[name] for name in columns["example"]])
+    found: dict[Learned, OutOfFold] = {}
+    for share, halved in dict.fromkeys(zip(columns["share"].tolist(), columns["halved"].tolist(), strict=True)):
+        rows = (columns["share"] == share) & (columns["halved"] == halved)
+        found[Learned(share, halved)] = _out_of_fold(_part(columns, rows), position[rows], classes)
+    return found

@@ -1,16 +1,21 @@
 """Recompute every interval of a record from its predictions, without the model."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from headstart.core.errors import UserError
 from headstart.core.record import Record
 from headstart.evaluation import evidence as kept
 from headstart.evaluation.figures import Figures, figures
+from headstart.evaluation.transfer_measures import measures
 from headstart.metrics.scores import metric
 
 TOLERANCE = 1e-9
+
+Fact = tuple[str, float | str | None, float | str | None]
 
 
 @dataclass(frozen=True)
@@ -41,21 +46,24 @@ def verify(run: Path) -> VerifyReport:
     Raises:
         UserError: one of the files is missing or unreadable.
     """
-    record, evidence = _read(run)
+    record, evidence, history = _read(run)
     again = figures(evidence, record.decision.delivered, metric(record.metric), record.seed)
-    return VerifyReport(tuple(_row(*facts) for facts in _facts(record, again)))
+    facts = [*_facts(record, again), *_measured(record, evidence, history)]
+    return VerifyReport(tuple(_row(*fact) for fact in facts))
 
 
-def _read(run: Path) -> tuple[Record, kept.Evidence]:
+def _read(run: Path) -> tuple[Record, kept.Evidence, list[dict[str, Any]]]:
     try:
         record = Record.from_json((run / "record.json").read_text(encoding="utf-8"))
-        return record, kept.read(run / kept.NAME)
+        trained = run / "history.jsonl"
+        lines = trained.read_text(encoding="utf-8").splitlines() if trained.exists() else []
+        return record, kept.read(run / kept.NAME), [json.loads(line) for line in lines]
     except (OSError, ValueError, KeyError) as error:
         said = str(error).splitlines()[0]
         raise UserError("a finished run with record.json and predictions.parquet", f"{run} ({said})", "Name a run folder that fit has written.") from None  # fmt: skip # noqa: E501
 
 
-def _facts(record: Record, again: Figures) -> Iterator[tuple[str, float | str | None, float | str | None]]:
+def _facts(record: Record, again: Figures) -> Iterator[Fact]:
     yield from _interval("score", record.score, again.score)
     for name, value in record.scores.items():
         yield f"scores.{name}", value, again.scores[name]
@@ -81,6 +89,29 @@ def _facts(record: Record, again: Figures) -> Iterator[tuple[str, float | str | 
             yield from _interval(f"candidates.{candidate.name}", candidate.score, again.arms[candidate.name][0])
         if candidate.test is not None:
             yield from _interval(f"candidates.{candidate.name}.test", candidate.test, again.tested[candidate.name])
+
+
+def _measured(record: Record, evidence: kept.Evidence, history: list[dict[str, Any]]) -> Iterator[Fact]:
+    """The measures of transfer, of records that have them."""
+    said = record.measures
+    if said is None:
+        return
+    again = measures(evidence, metric(record.metric), record.seed, history, said.why_none, said.seconds)
+    recomputed = dict(_flat("measures", again.model_dump()))
+    for what, value in _flat("measures", said.model_dump()):
+        yield what, value, recomputed.get(what)
+
+
+def _flat(what: str, value: Any) -> Iterator[tuple[str, float | str | None]]:
+    """Every single value of nested ones, by its path."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from _flat(f"{what}.{name}", one)
+    elif isinstance(value, tuple | list):
+        for at, one in enumerate(value):
+            yield from _flat(f"{what}.{at}", one)
+    else:
+        yield what, value
 
 
 def _interval(what: str, recorded: object, again: object) -> Iterator[tuple[str, float | None, float | None]]:

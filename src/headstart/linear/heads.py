@@ -82,6 +82,7 @@ class Ridge:
         weight: (D, C) on raw features of all blocks side by side.
         bias: (C,).
         sharpness: multiplies scores into logits.
+        penalty: absolute; known of a head that was fitted, not of one that was restored.
     """
 
     weight: Floats
@@ -89,6 +90,7 @@ class Ridge:
     sharpness: float
     loo: Floats
     error: float
+    penalty: float = np.nan
 
     @classmethod
     def fit(
@@ -102,7 +104,8 @@ class Ridge:
         """Fit; see `Head`. (n,) weights, such as `path.balanced`, count in the fit and in the choice of the penalty."""
         solution = solve_features(blocks, one_hot(targets, classes), _penalties(penalty), weights)
         sharpness, loo = _sharpness(solution.loo, targets)
-        return cls(solution.weight, solution.bias, sharpness, loo, solution.error)
+        penalty = float(solution.penalties[solution.best])
+        return cls(solution.weight, solution.bias, sharpness, loo, solution.error, penalty)
 
     def logits(self) -> tuple[Floats, Floats]:
         """(D, C) weight and (C,) bias of the same classifier as a linear layer with a softmax."""

@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from headstart.core.predictions import Floats, Ints
-from headstart.core.record import Candidate, StageScore
+from headstart.core.record import Candidate, LearningCurve, Span, StageScore
 
 # stand-ins that matplotlib draws with; `_themed` replaces them by the variables of style.css
 INK, MUTED, GRID, SURFACE = "#000001", "#000002", "#000003", "#000004"
@@ -134,6 +134,55 @@ def stages(curve: Sequence[StageScore]) -> Markup:
         axes.set_ylabel("leave-one-out accuracy")
         axes.figure.legend(loc="outside upper left", ncols=2 if len(sources) > 2 else 1, fontsize=8)
     return chart.svg
+
+
+def learning(curve: LearningCurve, metric: str, priced: str | None, more: Span | None) -> Markup:
+    """Score by labels, an arm of either side with its interval.
+
+    Dashed: the labels that one saves against the other. Dotted: what as many again are worth at most.
+
+    Args:
+        curve: of both sides.
+        metric: its name.
+        priced: the arm whose labels are priced.
+        more: its score with twice the labels.
+    """
+    with _chart("learning", 4.6, 3.2) as chart:
+        axes, sizes = chart.axes, [point.labels for point in curve.points]
+        sides = (
+            (curve.transfer, [p.transfer for p in curve.points]),
+            (curve.control, [p.control for p in curve.points]),
+        )
+        for (name, spans), colour, marker in zip(sides, SERIES, "os", strict=False):
+            _band(axes, sizes, spans, colour, 0.14)
+            axes.plot(sizes, [s.value for s in spans], f"{marker}-", color=colour, ms=4, lw=1.8, label=_short(name, 30))
+            if more is not None and name == priced:
+                ahead, now = [sizes[-1], 2 * sizes[-1]], spans[-1].value
+                _band(axes, ahead, [Span(value=now, low=now, high=now), more], colour, 0.07)
+                axes.plot(ahead, [now, more.value], color=colour, lw=1.8, ls=(0, (1, 2)))
+        _saved(axes, curve)
+        ticks = [*sizes, 2 * sizes[-1]] if more is not None else sizes
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{size:,}" for size in ticks])
+        axes.set_xticks([], minor=True)
+        axes.set_xlabel("labels to learn from")
+        axes.set_ylabel(metric)
+        axes.figure.legend(loc="outside upper left", ncols=2, fontsize=8)
+    return chart.svg
+
+
+def _band(axes: Axes, sizes: Sequence[float], spans: Sequence[Span], colour: str, alpha: float) -> None:
+    axes.fill_between(sizes, [s.low for s in spans], [s.high for s in spans], color=colour, alpha=alpha, lw=0)
+
+
+def _saved(axes: Axes, curve: LearningCurve) -> None:
+    """The line between the labels that either side needs for the same score."""
+    saved = curve.saved
+    few, many = sorted((saved.transfer, saved.control))
+    axes.plot([few, many], [saved.score] * 2, color=INK, lw=1.2, ls=(0, (4, 3)))
+    said = f"{'at least ' if many / few >= saved.most else ''}{many / few:.2g}\N{MULTIPLICATION SIGN} the labels"
+    if many > 1.15 * few:
+        axes.annotate(said, ((many * few) ** 0.5, saved.score), (0, -12), textcoords="offset points", ha="center")
 
 
 def training(arm: str, epochs: Sequence[dict[str, Any]]) -> Markup:

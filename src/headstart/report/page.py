@@ -68,12 +68,33 @@ def _context(run: Path, thumbnails: Mapping[str, bytes], called: Path) -> dict[s
         "candidates": arms,
         "candidates_chart": charts.candidates(arms, record.decision.delivered, words.name(record.metric)),
         "stages_chart": charts.stages(record.stage_curve) if record.stage_curve else None,
+        "measured": _measured(record),
         "trainings": _trainings(run, record),
         "answers": _answers(found, record),
         "mistakes": [(m, _picture(thumbnails.get(m.name))) for m in inputs.worst(found, _SHOWN)],
         "plan": tables.plan_rows(plan) if plan is not None else None,
         "times": tables.times(record),
         "commands": tables.commands(record, called),
+    }
+
+
+def _measured(record: Record) -> dict[str, Any] | None:
+    """The measures of transfer: the curve, what it says of labels, what more of them are worth."""
+    found, metric = record.measures, record.metric
+    if found is None:
+        return None
+    worth = [words.price(metric, one) for one in found.prices if one.worth.low > 0]
+    return {
+        "curve": found.curve,
+        "why_none": found.why_none,
+        "chart": charts.learning(found.curve, words.name(metric), found.priced, tables.doubled(record))
+        if found.curve
+        else None,
+        "saved": words.saved(metric, found.curve) if found.curve else None,
+        "times": words.times(found.curve) if found.curve else None,
+        "priced": found.priced,
+        "worth": worth,
+        "soon": words.soon(found.threshold) if found.threshold else None,
     }
 
 

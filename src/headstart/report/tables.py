@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.core.plan import Plan, Rule, Solve, Train
 from headstart.core.predictions import Floats, Ints
-from headstart.core.record import Candidate, Record
+from headstart.core.record import Candidate, Record, Span
 from headstart.metrics.scores import metric
 from headstart.report.inputs import Outputs
 from headstart.report.words import percent
@@ -60,6 +60,19 @@ def hardest(confusion: Floats, limit: int) -> Ints:
     """Positions of at most `limit` classes, those with the most errors, in their own order."""
     errors = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * np.diag(confusion)
     return np.sort(np.argsort(-errors, kind="stable")[:limit])
+
+
+def doubled(record: Record) -> Span | None:
+    """The score with twice the labels of the arm whose labels are priced, if the last doubling is surely worth any."""
+    found = record.measures
+    worth = next((one.worth for one in found.prices if one.label is None), None) if found else None
+    if found is None or found.curve is None or worth is None or worth.low <= 0:
+        return None
+    last = found.curve.points[-1]
+    now = (last.transfer if found.priced == found.curve.transfer else last.control).value
+    sign = 1 if metric(record.metric).higher_is_better else -1
+    low, high = sorted((now + sign * worth.low, now + sign * worth.high))
+    return Span(value=now + sign * worth.value, low=low, high=high)
 
 
 def plan_rows(plan: Plan) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -1,6 +1,6 @@
 """How numbers are written on the page."""
 
-from headstart.core.record import Audit, Gain, Score
+from headstart.core.record import Audit, Gain, LearningCurve, Price, Score, Span, Threshold
 
 _SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
 
@@ -32,10 +32,53 @@ def change(metric: str, number: float) -> str:
     return f"{100 * number:+.1f} points" if metric in _SHARES else f"{number:+.3f}"
 
 
-def gain_between(metric: str, gain: Gain | Audit) -> str:
+def gain_between(metric: str, gain: Gain | Audit | Span) -> str:
     """The interval of a gain, `+1.2 to +4.9`."""
     by, digits = (100, 1) if metric in _SHARES else (1, 3)
     return f"{by * gain.low:+.{digits}f} to {by * gain.high:+.{digits}f}"
+
+
+def times(curve: LearningCurve) -> str:
+    """How many times the labels of transfer the control needs; what the curves do not see is `over` or `under`.
+
+    >>> from headstart.core.record import LabelsSaved
+    >>> span = Span(value=4.1, low=2.2, high=8.0)
+    >>> saved = LabelsSaved(ratio=span, most=8.0, score=0.8, transfer=98, control=400)
+    >>> times(LearningCurve.model_construct(saved=saved))
+    '4.1 times as many, 2.2 to over 8'
+    """
+    most, ratio = curve.saved.most, curve.saved.ratio
+    rim = {most: "over ", 1 / most: "under "}
+    value, low, high = (f"{rim.get(number, '')}{number:.2g}" for number in (ratio.value, ratio.low, ratio.high))
+    return f"{value} times as many" + (f", {low} to {high}" if low != high else "")
+
+
+def saved(metric: str, curve: LearningCurve) -> str:
+    """What one side does with fewer labels than the other; nothing where it is not sure that there are fewer."""
+    found = curve.saved
+    if found.ratio.low <= 1 <= found.ratio.high:
+        return f"Whether {curve.transfer} needs fewer labels than {curve.control} is not settled."
+    sides = [(found.transfer, curve.transfer), (found.control, curve.control)]
+    (few, saver), (many, other) = sorted(sides)
+    fewest = " at most" if many / few >= found.most else ""
+    scored = value(metric, found.score)
+    return f"{saver} needs{fewest} {few:,.0f} labels to score what {other} does with {many:,.0f} ({scored})."
+
+
+def price(metric: str, found: Price) -> str:
+    """What more labels are worth: the last doubling, which as many again will hardly exceed."""
+    of = "" if found.label is None else f" of {found.label}"
+    worth = f"{change(metric, found.worth.value)} ({gain_between(metric, found.worth)})"
+    return f"About {found.had:,} more labels{of} are worth {worth} at most: so much did the last doubling bring."
+
+
+def soon(found: Threshold) -> str:
+    """How long training took to what the control could do at best."""
+    theirs = f"{found.control} by epoch {found.control_epochs} ({seconds(found.control_seconds)})"
+    at = f"{percent(found.accuracy)} of the validation part right, the best of {found.control}"
+    if found.epochs is None or found.seconds is None:
+        return f"{found.transfer} never got {at}; {theirs}."
+    return f"{found.transfer} got {at}, by epoch {found.epochs} ({seconds(found.seconds)}); {theirs}."
 
 
 def percent(number: float) -> str:
