@@ -27,6 +27,7 @@ from headstart.linear.heads import FittedHead, Ridge
 from headstart.metrics.calibration import softmax
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
+from headstart.training.co_tune import own_head
 from headstart.training.loop import Epoch, Trained, predict, train
 from headstart.training.solve import AND, Fits, Solved, class_rows, solve
 
@@ -153,8 +154,9 @@ class PlanLearner:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Sources whose cached features are read: none for a plan without a closed-form phase."""
-        return tuple(self.sources) if any(isinstance(p, Solve) for p in self.plan.phases) else ()
+        """Sources whose cached features are read: none for a plan without a closed-form phase or co-tuning."""
+        reads = self.plan.co_tunes or any(isinstance(p, Solve) for p in self.plan.phases)
+        return tuple(self.sources) if reads else ()
 
     def cost(self, n: int, machine: Machine) -> float:
         """Seconds to fit on n examples: a decomposition for every source, then epochs of steps."""
@@ -177,7 +179,7 @@ class PlanLearner:
             if solved is None:
                 raise UserError("a plan with at least one phase", repr(self.plan.name), "Add a Solve or Train phase.")
             return FittedSolve(solved, self._chosen(solved))
-        return self._train(view, solved, seed=seed, workspace=workspace, validation=None)
+        return self._train(view, solved, features, seed=seed, workspace=workspace, validation=None)
 
     def resolve(
         self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None
@@ -194,7 +196,7 @@ class PlanLearner:
         for rate in self.rates:
             trial = replace(self, plan=self.plan.resolve(epochs=self.epochs, lr=rate))
             space = workspace / f"rate {rate:g}" if workspace else None
-            tried.append(trial._train(inner, solved, seed=seed, workspace=space, validation=validation))
+            tried.append(trial._train(inner, solved, features, seed=seed, workspace=space, validation=validation))
         best = min(tried, key=_loss)
         plan = self.plan.resolve(epochs=_best(best), lr=self.rates[tried.index(best)])
         return replace(self, plan=plan), best
@@ -235,12 +237,20 @@ class PlanLearner:
         return replace(self.plan, phases=phases)
 
     def _train(
-        self, view: Dataset, solved: Solved | None, *, seed: int, workspace: Path | None, validation: Dataset | None
+        self,
+        view: Dataset,
+        solved: Solved | None,
+        features: Features,
+        *,
+        seed: int,
+        workspace: Path | None,
+        validation: Dataset | None,
     ) -> FittedNet:
         origin = headed(cast(Source, self.sources[(solved.sources if solved else tuple(self.sources))[0]]), self.plan)
         net = origin.net(view.task.outputs, seed)
         if solved is not None:
             copy_head(net, solved)
+        own = own_head(origin, view, features) if self.plan.co_tunes else None
         keep_blocks()
         both = view if validation is None else joined(view, validation)
         pixels = Pixels(both, origin.card.input, self.store)
@@ -253,7 +263,7 @@ class PlanLearner:
             done = train(
                 net, origin.card, phase, view,
                 pixels=pixels, seed=seed, validation=validation, workspace=space, step=self.step or _quiet(),
-                store=self.store,
+                store=self.store, own=own,
             )  # fmt: skip
             before = len(history)
             history += tuple(replace(epoch, epoch=before + epoch.epoch) for epoch in done.history)
