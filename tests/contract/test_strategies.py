@@ -35,12 +35,12 @@ def tiny() -> Source:
 
 
 @pytest.fixture(scope="module")
-def lively(tiny: Source) -> Source:
+def lively(knowing: Source) -> Source:
     """A source none of whose norms has a scale of zero, as untrained residual blocks do: behind one nothing learns."""
-    model = copy.deepcopy(tiny.model)
-    for norm in tiny.card.norms:
+    model = copy.deepcopy(knowing.model)
+    for norm in knowing.card.norms:
         torch.nn.init.ones_(model.get_parameter(f"{norm}.weight"))
-    return Source(tiny.card, model)
+    return Source(knowing.card, model)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def hard() -> Dataset:
 
 @pytest.fixture(scope="module")
 def knowing(tiny: Source) -> Source:
-    """A source whose own classes have names, for the arm that needs no label."""
+    """A source whose own classes have names, for the arms that ask it for them."""
     outputs = tiny.model.get_submodule(tiny.card.head).out_features
     names = tuple(f"class {i}" for i in range(int(outputs)))
     return Source(tiny.card.model_copy(update={"name": "made:knowing", "head_classes": names}), tiny.model)
@@ -91,6 +91,7 @@ TRUNK_LEARNS = {  # of test_resnet's stages: stem, layer1 to layer4
     "norm-only": {"stem", "layer1", "layer2", "layer3", "layer4"},
     "l2-sp": {"stem", "layer1", "layer2", "layer3", "layer4"},
     "lora": {"stem", "layer1", "layer2", "layer3", "layer4"},
+    "co-tuning": {"stem", "layer1", "layer2", "layer3", "layer4"},
 }
 KINDS = {"norm-only": lambda leaf, norm: norm, "lora": lambda leaf, norm: leaf == "weight" and not norm}
 
@@ -151,10 +152,12 @@ def test_it_learns_a_made_problem(name: str, lively: Source, hard: Dataset, tmp_
 
 
 @pytest.mark.parametrize("name", TRUNK_LEARNS)
-def test_the_resolved_plan_says_all_and_survives_json(name: str, tiny: Source, hard: Dataset, tmp_path: Path) -> None:
+def test_the_resolved_plan_says_all_and_survives_json(
+    name: str, knowing: Source, hard: Dataset, tmp_path: Path
+) -> None:
     store = Store(tmp_path)
-    features = extract([tiny], hard, store, Silent())
-    learner = PlanLearner(name, "transfer", plan(name), {tiny.name: tiny}, store, epochs=2)
+    features = extract([knowing], hard, store, Silent())
+    learner = PlanLearner(name, "transfer", plan(name), {knowing.name: knowing}, store, epochs=2)
     resolved, fitted = learner.resolve(hard, seed=0, features=features, workspace=tmp_path / "work")
     phases = [p for p in resolved.plan.phases if isinstance(p, Train)]
     assert all(p.epochs and p.lr for p in phases)
@@ -182,14 +185,29 @@ def test_every_transfer_strategy_meets_the_controls(name: str, knowing: Source) 
     assert all(knowing.name not in found[n].sources for n, role in roles.items() if role == "control")
 
 
-def test_zero_shot_is_skipped_with_the_reason_where_no_class_is_known(tiny: Source) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("zero-shot", "by name"), ("experts", "one source only"), ("co-tuning", "no source has a linear classifier")],
+)
+def test_what_does_not_apply_is_skipped_with_the_reason(name: str, why: str, tiny: Source) -> None:
     untrained = {n: load(n) for n in (RANDOM_FEATURES, SCRATCH)}
     found = arms(
-        ["zero-shot", "linear"], sources={tiny.name: tiny}, raw=RAW, untrained=untrained, classes=("a", "b"),
+        [name, "linear"], sources={tiny.name: tiny}, raw=RAW, untrained=untrained, classes=("a", "b"),
         stage=None, store=Store(),
     )  # fmt: skip
-    assert [name for name, _ in found.skipped] == ["zero-shot"]
-    assert "by name" in found.skipped[0][1]
+    assert [skipped for skipped, _ in found.skipped] == [name]
+    assert why in found.skipped[0][1]
+    assert "linear" in {one.name for one in found.closed}
+
+
+def test_only_sources_with_a_classifier_are_co_tuned(tiny: Source, knowing: Source) -> None:
+    untrained = {n: load(n) for n in (RANDOM_FEATURES, SCRATCH)}
+    found = arms(
+        ["co-tuning", "lp-ft"], sources={tiny.name: tiny, knowing.name: knowing}, raw=RAW, untrained=untrained,
+        classes=("a", "b"), stage=None, store=Store(),
+    )  # fmt: skip
+    offered = {one.name: set(one.sources) for one in found.gradient if one.role == "transfer"}
+    assert offered == {"co-tuning": {knowing.name}, "lp-ft": {tiny.name, knowing.name}}
 
 
 HEAD_FROZEN = Plan("x", phases=(Train((Rule("head", None), Rule("*", 0.1)), epochs=1, lr=1e-3),))

@@ -33,7 +33,9 @@ DATA = made(("a", "b", "c"))
 
 @pytest.fixture(scope="module")
 def tiny() -> Source:
-    return load(f"random:test_resnet@{SIDE}")
+    """A source whose own classes have names."""
+    source = load(f"random:test_resnet@{SIDE}")
+    return Source(source.card.model_copy(update={"head_classes": tuple(map(str, range(1000)))}), source.model)
 
 
 def pictures(n: int = 2) -> Tensor:
@@ -219,7 +221,7 @@ class Killer:
     def note(self, text: str) -> None: ...
 
 
-@pytest.mark.parametrize("name", ["lora", "l2-sp", "gradual", "mlp-head"])
+@pytest.mark.parametrize("name", ["lora", "l2-sp", "gradual", "mlp-head", "co-tuning"])
 def test_a_killed_strategy_ends_bit_for_bit_where_it_would_have_ended(name: str, tiny: Source, tmp_path: Path) -> None:
     one, store = plan(name).resolve(epochs=3, lr=1e-3), Store(tmp_path / "store")
     features = extract([tiny], DATA, store, Silent())
@@ -246,9 +248,8 @@ def test_hidden_layers_are_the_plans_and_outputs_the_sources(tiny: Source) -> No
     assert headed(tiny, plan("linear")) is tiny
     with pytest.raises(UserError, match="expected a head of 4 outputs"):
         headed(tiny.with_head(2, 1), one).net(4)
-    kept = Source(tiny.card.model_copy(update={"head_classes": tuple(map(str, range(1000)))}), tiny.model)
     with pytest.raises(UserError, match="expected a linear head, to keep old classes in it"):
-        headed(kept.with_head(keep=True), one)
+        headed(tiny.with_head(keep=True), one)
     for width in (0, -1):
         with pytest.raises(ValueError, match="hidden"):
             replace(one, hidden=(width,))

@@ -97,7 +97,7 @@ def tiny() -> dict[str, Source]:
 
 
 def table(tiny: dict[str, Source], names: Sequence[str], **changes: object) -> tuple[Cell, ...]:
-    asked = {"controls": False, "epochs": None, "modes": {}, "folds": "f", "raw": RAW, "classes": ("a", "b")}
+    asked = {"controls": False, "epochs": None, "modes": {}, "folds": "f", "n": 100, "raw": RAW, "classes": ("a", "b")}
     return cells(names, tiny, store=Store(), **(asked | changes))[0]  # type: ignore[arg-type]
 
 
@@ -114,7 +114,7 @@ def test_cells_are_every_strategy_on_every_source_and_the_controls(tiny: dict[st
 
 def test_a_strategy_that_does_not_apply_is_named_with_the_reason(tiny: dict[str, Source]) -> None:
     first = next(iter(tiny))
-    facts = {"controls": False, "epochs": None, "modes": {}, "folds": "f"}
+    facts = {"controls": False, "epochs": None, "modes": {}, "folds": "f", "n": 100}
     found, skipped = cells(
         ["linear", "experts", "zero-shot"], {first: tiny[first]}, raw=RAW, classes=("a",), store=Store(), **facts
     )  # type: ignore[arg-type]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from headstart.training.checkpoint import Checkpoints, optimiser_tensors, restore_optimiser
+from headstart.training.checkpoint import Checkpoints, optimiser_tensors, restore_optimiser, strip
 
 
 def tensors(value: float) -> dict[str, Tensor]:
@@ -50,6 +51,15 @@ def test_killed_while_writing_the_last_epoch_stands(tmp_path: Path, monkeypatch:
 
 def _killed(*_: object, **__: object) -> str:
     raise KeyboardInterrupt
+
+
+def test_what_only_training_needs_is_left_out_of_what_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "epoch-0001.safetensors"
+    save_file({name: torch.ones(1) for name in ("trunk.w", "own.weight", "own.relation", "optimiser:0:step")}, file)
+    strip(file, tmp_path / "kept")
+    assert set(load_file(tmp_path / "kept")) == {"trunk.w"}
+    strip(file)
+    assert set(load_file(file)) == {"trunk.w"}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]"])

@@ -68,13 +68,18 @@ def arms(
     wanted: list[PlanLearner] = []
     fits = Fits()
     for name in names:
+        one = at_stage(plan(name), stage)
+        able = {at: source for at, source in sources.items() if not one.co_tunes or source.own_head()}
         if name == "zero-shot" and not any(class_rows(s.card.head_classes, classes) for s in sources.values()):
             skipped.append((name, "no source knows the target's classes by name"))
             continue
         if name == "experts" and len(sources) < 2:
             skipped.append((name, "one source only"))
             continue
-        wanted.append(PlanLearner(name, "transfer", at_stage(plan(name), stage), sources, store, fits=fits))
+        if not able:
+            skipped.append((name, "no source has a linear classifier whose classes have names"))
+            continue
+        wanted.append(PlanLearner(name, "transfer", one, able, store, fits=fits))
     inputs = {"raw": raw}
     controls = (
         PlanLearner("majority", "control", plan("majority"), inputs, store),

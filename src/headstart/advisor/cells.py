@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.advisor.arms import RANDOM_FEATURES, SCRATCH, arms
-from headstart.advisor.budget import EPOCHS, OTHER
+from headstart.advisor.budget import FOLD, wish
 from headstart.advisor.ladder import Bench, measure
 from headstart.advisor.ledger import Done
 from headstart.core.comparison import NONE, CellRecord
@@ -22,8 +22,9 @@ from headstart.features.backends import FLOAT32, Mode
 from headstart.sources.load import load
 from headstart.sources.source import Source
 from headstart.strategies.catalog import plan
-from headstart.training.plan_learner import PlanLearner
+from headstart.training.plan_learner import INNER, PlanLearner
 from headstart.training.solve import AND
+from headstart.training.trials import epochs_run
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def cells(
     store: Store,
     modes: Mapping[str, Mode],
     folds: str,
+    n: int,
 ) -> tuple[tuple[Cell, ...], tuple[CellRecord, ...]]:
     """Every cell of the table, and those that do not apply, each with the reason.
 
@@ -85,6 +87,7 @@ def cells(
         store: for prepared pixels.
         modes: by source, how its features are computed.
         folds: identifies the data, its groups and the seed.
+        n: examples.
     """
     together = [name for name in names if len(sources) > 1 and _joins(plan(name))]
     alone = [name for name in names if name not in together]
@@ -102,7 +105,7 @@ def cells(
         role: Role = "control" if source == NONE else "transfer"
         for one in (*made.closed, *made.gradient):
             if one.role == role and one.sources:  # an untrained twin has none without a source to be the twin of
-                tried = epochs or EPOCHS.get(one.name, OTHER).wanted
+                tried = epochs or (1 if one.plan.closed_form else wish(one, n).wanted)
                 facts = (folds, one.plan.to_json(), "" if one.plan.closed_form else str(tried))
                 seen = (f"{identities[name]} {modes.get(name, FLOAT32)}" for name in one.sources)
                 learner = replace(one, name=f"{one.name}@{source}", epochs=tried)
@@ -183,16 +186,16 @@ def trained(cell: Cell, bench: Bench, counting: Counting) -> Iterator[Done]:
     Raises:
         DivergedError: training did.
     """
-    n, epochs, fold = len(bench.data), cell.learner.epochs, 0.8
+    n, longest, tries = len(bench.data), cell.learner.longest, len(cell.learner.choices)
     for repeat in range(len(bench.maps)):
         where = f"{cell.name}, seed {repeat + 1} of {len(bench.maps)}"
-        counting.begin(where, cell.choosing(repeat) or "", n * fold * fold * epochs * len(cell.learner.rates))
+        counting.begin(where, cell.choosing(repeat) or "", n * FOLD * (1 - INNER) * epochs_run(tries, longest))
         chosen = _chosen(cell, bench, repeat, counting)
         yield chosen
         counting.end()
         learner = replace(cell.learner, plan=Plan.from_json(chosen.plan or ""), step=counting)
         for unit in cell.units(repeat):
-            counting.begin(f"{where}, fold {unit.fold + 1}", unit.name, n * fold * epochs)
+            counting.begin(f"{where}, fold {unit.fold + 1}", unit.name, n * FOLD * longest)
             yield measure(bench, learner, unit)
             counting.end()
 

@@ -119,7 +119,7 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
     facts = (data.fingerprint, data.groups.tobytes().hex(), question.sources[0].identity, str(question.asked.seed))
     table, skipped = cells(
         question.strategies, sources, controls=wanted.controls, epochs=wanted.epochs, raw=data.modality.baseline,
-        classes=data.task.classes, store=store, modes=work.modes, folds=" ".join(facts),
+        classes=data.task.classes, store=store, modes=work.modes, folds=" ".join(facts), n=len(data),
     )  # fmt: skip
     if not table:
         came = "; ".join(f"{one.name}: {one.why}" for one in skipped)

@@ -3,21 +3,20 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from headstart.advisor.budget import FOLD, last_phase
 from headstart.advisor.cells import Cell
 from headstart.advisor.ledger import Ledger
 from headstart.advisor.work import Work
 from headstart.core.comparison import NONE
-from headstart.core.plan import Train
 from headstart.core.protocols import Machine
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
-from headstart.evaluation.folds import FOLDS
 from headstart.features.engine import Missing, recall
 from headstart.sources.source import Source
 from headstart.training.loop import time_step
 from headstart.training.plan_learner import INNER
+from headstart.training.trials import epochs_run
 
-FOLD = 1 - 1 / FOLDS
 LONG = 60.0  # seconds from which a cheaper way is worth a word
 SAVES = 0.7  # share of the time that a cheaper way may need at most
 
@@ -58,7 +57,8 @@ def pieces(table: Sequence[Cell], n: int, seeds: int, work: Work, ledger: Ledger
             if name is not None and name not in ledger
         ]
         if missing:
-            machine, tries = Machine({}, _steps(cell), work.solve), len(cell.learner.rates)
+            machine, longest = Machine({}, _steps(cell), work.solve), max(1, cell.learner.longest)
+            tries = epochs_run(len(cell.learner.choices), longest) / longest
             fold = cell.learner.cost(round(FOLD * n), machine)
             found += [
                 Piece(cell, repeat, name, tries * (1 - INNER) * fold if chooses else fold)
@@ -69,9 +69,9 @@ def pieces(table: Sequence[Cell], n: int, seeds: int, work: Work, ledger: Ledger
 
 def _steps(cell: Cell) -> Mapping[str, float]:
     """Seconds of a training step, an example, of each net that the cell may train."""
-    phase = next((one for one in cell.learner.plan.phases if isinstance(one, Train)), None)
-    if phase is None:
+    if cell.learner.plan.closed_form:
         return {}
+    phase = last_phase(cell.learner.plan)
     return {
         name: time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
         for name, source in cell.learner.sources.items()

@@ -83,6 +83,8 @@ class Train:
         rank: of matrices that are added to the weights of the trunk's linear layers and convolutions, learn under the
             rule "extra:lora", and are added up with the weights at the end (LoRA, Hu et al. 2022, arXiv 2106.09685).
             0 adds none.
+        co_tune: weight of the cross-entropy of the source's own classifier, which goes on learning beside the head,
+            against what the source took each class for at first (Co-Tuning, You et al. 2020). 0 leaves it out.
     """
 
     rules: tuple[Rule, ...]
@@ -100,6 +102,7 @@ class Train:
     hold: int = Field(default=0, ge=0)
     pull: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     rank: int = Field(default=0, ge=0)
+    co_tune: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     phase: Literal["train"] = "train"
 
 
@@ -132,6 +135,11 @@ class Plan:
     def open(self) -> bool:
         """Something is left to be measured before it can train."""
         return any(None in (p.epochs, p.lr, p.norm) for p in self.phases if isinstance(p, Train))
+
+    @property
+    def co_tunes(self) -> bool:
+        """The source's own classifier is needed: a phase lets it learn beside the head."""
+        return any(isinstance(phase, Train) and phase.co_tune for phase in self.phases)
 
     def resolve(self, *, epochs: int, lr: float, norm: Norm = "inference") -> "Plan":
         """The same plan with the choices that were measured filled in; what was fixed stays."""

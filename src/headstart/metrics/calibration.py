@@ -20,14 +20,17 @@ def softmax(logits: Floats) -> Floats:
 
 def fit_temperature(probabilities: Floats, truth: Ints) -> float:
     """The temperature in 0.05 .. 20 that minimises the log loss of out-of-fold probabilities."""
-    logits = np.log(np.clip(probabilities, 1e-12, 1.0))
-    rows = np.arange(len(truth))
+    return temperature(np.log(np.clip(probabilities, 1e-12, 1.0)), np.eye(probabilities.shape[1])[truth])
+
+
+def temperature(logits: Floats, wanted: Floats) -> float:
+    """What to divide (n, C) logits by, within 0.05 .. 20, for the least cross-entropy with (n, C) probabilities."""
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
         top = scaled.max(axis=1)
         total = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float(np.mean(total - scaled[rows, truth]))
+        return float(np.mean(total - (wanted * scaled).sum(axis=1)))
 
     best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(best.x))

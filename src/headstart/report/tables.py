@@ -96,6 +96,7 @@ def _phase(phase: Solve | Train) -> list[tuple[str, str]]:
         ("augmentation", "yes" if phase.augment else "no"),
     ]
     fixed += [("pull to the start", f"{phase.pull:g}")] if phase.pull else []
+    fixed += [("source's classifier beside the head", f"weight {phase.co_tune:g}")] if phase.co_tune else []
     fixed += [("adapters", f"rank {phase.rank}")] if phase.rank else []
     return fixed + [(f"rate of {rule.where}", _rate(rule, phase.lr)) for rule in phase.rules]
 

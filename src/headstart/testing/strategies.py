@@ -76,7 +76,8 @@ def _check_train(phase: Train, source: Source) -> None:
 
 def _check_fit(one: Plan, source: Source) -> None:
     classes = source.card.head_classes[:CLASSES] or tuple("abc")
-    if any(isinstance(p, Solve) and p.estimator == "own-head" for p in one.phases) and not source.card.head_classes:
+    knows = one.co_tunes or any(isinstance(p, Solve) and p.estimator == "own-head" for p in one.phases)
+    if knows and source.own_head() is None:
         return  # it does not apply to this source
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))

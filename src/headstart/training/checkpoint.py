@@ -14,8 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from headstart.training.co_tune import NAME
+
 _INDEX = "checkpoint.json"
 _OPTIMISER = "optimiser:"
+_BESIDE = (_OPTIMISER, f"{NAME}.")  # what only a phase under way needs
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Checkpoints:
 def strip(path: Path, to: Path | None = None) -> None:
     """Leave the net's tensors of a checkpoint alone in it, or write them elsewhere."""
     tensors = load_file(path)
-    net = {name: tensor for name, tensor in tensors.items() if not name.startswith(_OPTIMISER)}
+    net = {name: tensor for name, tensor in tensors.items() if not name.startswith(_BESIDE)}
     if to is None and len(net) == len(tensors):
         return
     target = to or path

@@ -31,6 +31,7 @@ from headstart.features import devices
 from headstart.sources.card import Card
 from headstart.training import adapters, checkpoint, groups, prefix, schedule, stopping
 from headstart.training.ahead import ahead
+from headstart.training.co_tune import OwnHead, beside
 from headstart.training.hold import hold
 from headstart.training.pull import Pull
 from headstart.training.recalibrate import recalibrate
@@ -99,6 +100,7 @@ def train(
     step: Step | None = None,
     store: Store | None = None,
     until: int | None = None,
+    own: OwnHead | None = None,
 ) -> Trained:
     """Train the net in place, as the phase says; it is left in eval mode, with the weights of the best epoch.
 
@@ -117,12 +119,14 @@ def train(
             up to the order of sums.
         until: pause after that epoch of the phase, whose schedule stays that of all its epochs; with the same workspace
             a later call goes on from there.
+        own: the source's classifier, for a phase that lets it learn beside the head; it is left as it has become.
 
     Raises:
-        UserError: the rules do not fit the net, the phase is not resolved, or the loss is not finite.
+        UserError: the rules do not fit the net, the phase is not resolved, the source has no classifier to co-tune, or
+            the loss is not finite.
         FrozenMovedError: a frozen weight or buffer changed in at least one bit.
     """
-    with adapters.attached(net, card, phase.rank, seed):
+    with adapters.attached(net, card, phase.rank, seed), beside(net, card, phase.co_tune, own):
         work = _Work(net, card, phase, view, pixels, seed, step)
         if store is not None:
             work.skip_front(card, store)
@@ -206,6 +210,7 @@ class _Work:
         self.held = hold(net, phase.hold, seed) if phase.hold else None
         self.rates = groups.resolve(card, net, phase.rules)
         self.pull = Pull(net, self.rates, phase.pull) if phase.pull else None
+        self.own = next((part for part in net.children() if isinstance(part, OwnHead)), None)
         self.still = groups.still_modules(card, net, self.rates, phase.norm)
         if phase.norm == "adapt":
             recalibrate(net, groups.adapting(card, net, self.rates), self._clean(pixels))
@@ -275,15 +280,20 @@ class _Work:
             given = self.examples.shown([keys[i] for i in part], epoch, chance)
             yield given, torch.from_numpy(targets[part]), chance
 
-    def extras(self, chance: int) -> list[Extra]:
-        """What a step with that seed costs beside the cross-entropy: the pull to the start, holding old classes."""
-        pull = self.pull
+    def extras(self, chance: int, targets: Tensor) -> list[Extra]:
+        """What a step with that seed costs beside the cross-entropy of these targets.
+
+        The pull to the start, the source's own classes, holding old classes.
+        """
+        pull, own = self.pull, self.own
         found: list[Extra] = [] if pull is None else [lambda _net, _given: pull.loss()]
+        if own is not None:
+            found.append(lambda _net, _given: self.phase.co_tune * own.loss(targets))
         if self.held is not None:
-            dreams, targets = self.held.batch(chance)
+            dreams, old = self.held.batch(chance)
             if self.phase.augment:
                 dreams = self.view.modality.augment(dreams, chance + 1)
-            found.append(partial(self.held.loss, dreams=dreams.to(self.device), targets=targets.to(self.device)))
+            found.append(partial(self.held.loss, dreams=dreams.to(self.device), targets=old.to(self.device)))
         return found
 
     def at_rate(self, step: int) -> float:
@@ -318,8 +328,9 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
         for at, (given, targets, chance) in enumerate(ahead(work.batches(epoch))):
             lr = work.at_rate((epoch - 1) * work.steps + at)
             torch.manual_seed(chance)
-            extras = work.extras(chance)
-            done = _descend(work.runs, work.optimiser, given.to(work.device), targets.to(work.device), extras)
+            wanted = targets.to(work.device)
+            extras = work.extras(chance, wanted)
+            done = _descend(work.runs, work.optimiser, given.to(work.device), wanted, extras)
             steps.append((*done, len(targets)))
             if work.step is not None:
                 work.step.advance(len(targets))

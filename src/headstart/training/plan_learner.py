@@ -27,6 +27,7 @@ from headstart.linear.heads import FittedHead, Ridge
 from headstart.metrics.calibration import softmax
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
+from headstart.training.co_tune import own_head
 from headstart.training.loop import Epoch, Trained, predict, train
 from headstart.training.solve import AND, Fits, Solved, class_rows, solve
 from headstart.training.trials import RATES, Choice, choices, halving
@@ -155,8 +156,9 @@ class PlanLearner:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Sources whose cached features are read: none for a plan without a closed-form phase."""
-        return tuple(self.sources) if any(isinstance(p, Solve) for p in self.plan.phases) else ()
+        """Sources whose cached features are read: none for a plan without a closed-form phase or co-tuning."""
+        reads = self.plan.co_tunes or any(isinstance(p, Solve) for p in self.plan.phases)
+        return tuple(self.sources) if reads else ()
 
     def cost(self, n: int, machine: Machine) -> float:
         """Seconds to fit on n examples: a decomposition for every source, then epochs of steps."""
@@ -177,7 +179,7 @@ class PlanLearner:
             if solved is None:
                 raise UserError("a plan with at least one phase", repr(self.plan.name), "Add a Solve or Train phase.")
             return FittedSolve(solved, self._chosen(solved))
-        return self._train(view, solved, seed=seed, workspace=workspace, validation=None)
+        return self._train(view, solved, features, seed=seed, workspace=workspace, validation=None)
 
     def resolve(
         self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None
@@ -194,7 +196,7 @@ class PlanLearner:
         def run(choice: Choice, until: int) -> FittedNet:
             one = replace(self, plan=choice.of(self.plan, self.epochs))
             space = workspace / str(choice) if workspace else None
-            return one._train(inner, solved, seed=seed, workspace=space, validation=validation, until=until)
+            return one._train(inner, solved, features, seed=seed, workspace=space, validation=validation, until=until)
 
         choice, best = halving(self.choices, self.longest, run, loss)
         return replace(self, plan=choice.of(self.plan, _best(best))), best
@@ -244,6 +246,7 @@ class PlanLearner:
         self,
         view: Dataset,
         solved: Solved | None,
+        features: Features,
         *,
         seed: int,
         workspace: Path | None,
@@ -254,6 +257,7 @@ class PlanLearner:
         net = origin.net(view.task.outputs, seed)
         if solved is not None:
             copy_head(net, solved)
+        own = own_head(origin, view, features) if self.plan.co_tunes else None
         keep_blocks()
         both = view if validation is None else joined(view, validation)
         pixels = Pixels(both, origin.card.input, self.store)
@@ -269,7 +273,7 @@ class PlanLearner:
             done = train(
                 net, origin.card, phase, view,
                 pixels=pixels, seed=seed, validation=validation, workspace=space, step=self.step or _quiet(),
-                store=self.store, until=left,
+                store=self.store, until=left, own=own,
             )  # fmt: skip
             before = len(history)
             history += tuple(replace(epoch, epoch=before + epoch.epoch) for epoch in done.history)
