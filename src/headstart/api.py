@@ -15,6 +15,8 @@ from headstart.advisor.clock import Clock
 from headstart.advisor.compare import NO_BUDGET, Wanted, check_folder, columns
 from headstart.advisor.compare import compare as compared
 from headstart.advisor.glance import glance
+from headstart.advisor.self_test import self_test as tested
+from headstart.advisor.self_test import stating
 from headstart.advisor.study import Study, conclude, first_tier, settled, with_steps
 from headstart.advisor.survey import Question, Survey, survey
 from headstart.advisor.work import Asked, Work
@@ -170,6 +172,7 @@ def fit(
     replay: str | Path | None = None,
     access: Access = NOTHING_SPECIAL,
     thumbnails: bool = True,
+    self_test: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Find out whether, what and how to transfer; do it; show with a control whether it helped.
@@ -190,6 +193,7 @@ def fit(
         replay: a `work.json` to repeat.
         access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
         thumbnails: put pictures of the worst mistakes into the report.
+        self_test: also count, beyond the minutes, how often a gain is claimed on this data where there is none.
         progress: where steps are shown.
 
     Raises:
@@ -206,13 +210,15 @@ def fit(
     with clock.stage("extract"):
         loaded = _loaded(wanted[0], access, shown)
     asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
-    finished = store.root / "runs" / _digest(asked) if out is None else Path(out)
-    if not replay and (known := runs.answered(finished, asked)) is not None:
+    finished = store.root / "runs" / (_digest(asked) + "-tested" * self_test) if out is None else Path(out)
+    known = None if replay else runs.answered(finished, asked)
+    if known is not None and (known.self_test or not self_test):
         shown.say(f"{finished} has answered this already; remove it to run again")
         return Result(known, finished)
     work = runs.begin(runs.free(finished), asked, replayed)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
-    return _finish(_surveyed(question, work, store, shown, clock), finished, clock, thumbnails=thumbnails)
+    found = _surveyed(question, work, store, shown, clock)
+    return _finish(found, finished, clock, thumbnails=thumbnails, self_test=self_test)
 
 
 def advise(
@@ -313,15 +319,15 @@ def _surveyed(question: Question, work: Work | None, store: Store, shown: Progre
         raise
 
 
-def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool) -> Result:
+def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool, self_test: bool) -> Result:
     """Climb, judge, deliver, write; the run appears whole."""
     study = _study(found, clock)
     folder = found.bench.ledger.folder
     with clock.stage("evaluate"):
-        written = _record(found, study, clock)
+        written = stating(tested(found, study.done) if self_test else None, _record(found, study, clock))
         aside = runs.write(folder, written, study, histories(study), found.cards)
-        tested = () if found.bench.test is None else found.bench.test.items
-        pictures = runs.thumbnails(aside, (*found.bench.data.items, *tested)) if thumbnails else None
+        held = () if found.bench.test is None else found.bench.test.items
+        pictures = runs.thumbnails(aside, (*found.bench.data.items, *held)) if thumbnails else None
         write_report(aside, thumbnails=pictures, called=finished)
         runs.publish(folder, finished)
     return Result(written, finished)

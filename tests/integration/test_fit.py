@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 import headstart as hs
+from headstart.advisor import self_test
 from headstart.advisor import work as work_file
 from headstart.advisor.arms import SCRATCH
 from headstart.advisor.ledger import Done, Ledger
 from headstart.advisor.work import Climb, Work
+from headstart.core.progress import Silent
 from headstart.core.record import Record, schema
 from headstart.evaluation.verify import verify
 
@@ -276,6 +278,62 @@ def test_a_replay_of_gradient_arms_gives_the_same_record(
     assert timeless(again.record) == timeless(trained.record)
     same = (again.run / "model.safetensors").read_bytes() == (trained.run / "model.safetensors").read_bytes()
     assert same
+
+
+class Told(Silent):
+    """Progress that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_test, "SAME", 3)
+    monkeypatch.setattr(self_test, "LOT", 2)
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_a_self_test_is_added_to_the_record_and_changes_nothing_else(
+    photos: Path, closed: hs.Result, tmp_path: Path, timeless: Strip
+) -> None:
+    told = Told()
+    run = replayed(photos, closed, CLOSED, tmp_path / "run", deliver="transfer", self_test=True, progress=told)
+    tested = run.record.self_test
+    assert tested is not None
+    assert (tested.same.draws, tested.lot.draws) == (3, 2)
+    assert tested.lot.claims == 0
+    assert any("self-test: 3 draws of linear against itself, 2 of labels by lot, about" in line for line in told.lines)
+    jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text())).validate(written(run))
+    assert hs.load(run.run).record == run.record
+    plain = timeless(run.record) | {"self_test": None}
+    assert plain == timeless(closed.record)
+    assert verify(run.run).ok
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_too_many_false_claims_are_noted(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_test, "by_lot", lambda *_: "helped")
+    asked: dict[str, Any] = {"sources": [SOURCE], "strategies": ["lp-ft", "linear"], "minutes": MINUTES}
+    record = hs.fit(photos, **asked, out=tmp_path / "run", self_test=True).record
+    assert record.self_test is not None
+    assert record.self_test.excessive
+    assert self_test.OFTEN in record.notes
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_a_finished_run_answers_a_self_test_only_if_it_had_one(photos: Path, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"sources": [SOURCE], "strategies": ["linear"], "minutes": MINUTES, "out": tmp_path / "run"}
+    hs.fit(photos, **asked)
+    with pytest.raises(hs.UserError, match="a new or empty folder for the run"):
+        hs.fit(photos, **asked, self_test=True)
+    shutil.rmtree(tmp_path / "run")
+    first = hs.fit(photos, **asked, self_test=True)
+    assert hs.fit(photos, **asked, self_test=True).record == first.record
+    assert hs.fit(photos, **asked).record == first.record
 
 
 def test_another_seed_is_another_run(photos: Path, closed: hs.Result, tmp_path: Path, timeless: Strip) -> None:

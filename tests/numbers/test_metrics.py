@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from headstart.core.errors import UserError
 from headstart.metrics.calibration import expected_calibration_error, fit_temperature, scale, softmax
-from headstart.metrics.intervals import group_weights, max_t, percentile, simultaneous, widen
+from headstart.metrics.intervals import group_weights, max_t, percentile, share, simultaneous, widen
 from headstart.metrics.scores import METRICS, metric
 
 REFERENCE = {
@@ -108,6 +109,13 @@ def test_intervals_of_all_arms_hold_at_once() -> None:
         together += any(not one.low <= 0 <= one.high for one in simultaneous(draws, observed))
     assert apart / 400 > 0.35
     assert 0.05 < together / 400 < 0.15
+
+
+@pytest.mark.parametrize(("hits", "draws"), [(0, 20), (1, 20), (7, 20), (20, 20), (2, 5)])
+def test_the_interval_of_a_share_is_scipy_s_exact_one(hits: int, draws: int) -> None:
+    reference = binomtest(hits, draws).proportion_ci(confidence_level=0.9, method="exact")
+    found = share(hits, draws)
+    assert (found.value, found.low, found.high) == pytest.approx((hits / draws, reference.low, reference.high))
 
 
 def test_an_arm_that_never_differs_has_no_interval_and_costs_the_others_nothing() -> None:

@@ -153,7 +153,7 @@ def test_fit_passes_everything_on(calls: list[dict[str, Any]], tmp_path: Path) -
     given = ["fit", "photos", "--target", "label", "--source", "a:x,b:y", "--source", "c:z", "--strategy", "linear"]
     given += ["--stage", "last", "--minutes", "2.5", "--metric", "macro_f1", "--test", "held", "--group", "who"]
     given += ["--deliver", "control", "--out", str(tmp_path), "--seed", "7", "--replay", "work.json"]
-    given += ["--licence", "any", "--no-thumbnails", "--quiet"]
+    given += ["--licence", "any", "--no-thumbnails", "--self-test", "--quiet"]
     assert main(given) == 0
     (asked,) = calls
     asked.pop("progress")
@@ -173,7 +173,17 @@ def test_fit_passes_everything_on(calls: list[dict[str, Any]], tmp_path: Path) -
         "replay": "work.json",
         "access": Access(any_licence=True),
         "thumbnails": False,
+        "self_test": True,
     }
+
+
+def test_fit_prints_one_line_of_its_self_test(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    claims = {"draws": 20, "claims": 0, "value": 0, "low": 0, "high": 0.14, "level": 0.9, "may": 0.1}
+    said = {"same": claims, "lot": claims, "excessive": False, "sentence": "Self-test: 0 of 20 draws."}
+    record = Record.model_validate({**_record().model_dump(), "self_test": said})
+    _fake(monkeypatch, "api", fit=lambda path, **asked: SimpleNamespace(record=record, run=asked["out"]))
+    assert main(["fit", "photos"]) == 0
+    assert "\nSelf-test: 0 of 20 draws.\n" in capsys.readouterr().out
 
 
 def test_fit_prints_results_and_progress_apart(calls: list[dict[str, Any]], capsys: Capture) -> None:

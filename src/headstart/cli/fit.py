@@ -26,6 +26,10 @@ Replay = Annotated[
     str | None, typer.Option("--replay", metavar="work.json", help="Do the work that another run was given.")
 ]
 
+SelfTest = Annotated[
+    bool, typer.Option("--self-test", help="Count how often a gain is claimed on this data where there is none.")
+]
+
 
 def fit(
     data: options.Data,
@@ -46,6 +50,7 @@ def fit(
     trust: options.Trust = False,
     allow_missing: options.AllowMissing = None,
     no_thumbnails: options.NoThumbnails = False,
+    self_test: SelfTest = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -70,6 +75,7 @@ def fit(
         replay=replay,
         access=options.access(licence, offline, trust, allow_missing),
         thumbnails=not no_thumbnails,
+        self_test=self_test,
         progress=progress(quiet),
     )
     if json:
@@ -104,6 +110,8 @@ def _show(record: Record, run: Path) -> None:
     score, decision = record.score, record.decision
     out.print(f"delivered: {plain(decision.delivered)} ({decision.role}; {plain(decision.rule)})")
     out.print(f"{record.metric}: {interval(score)}, {score.level:.0%} interval, {score.n} examples, {score.on}")
+    if record.self_test is not None:
+        out.print(plain(record.self_test.sentence))
     for note in (*record.data.warnings, *record.notes):
         out.print(f"note: {plain(note)}")
     out.print(f"report: {run / 'report.html'}", soft_wrap=True)

@@ -188,6 +188,27 @@ class Calibration(_Part):
         return [self.class_weights.get(name, 1.0) for name in classes]
 
 
+class Claims(_Part):
+    """How often something was claimed in draws in which there is nothing to claim."""
+
+    draws: int
+    claims: int
+    value: float = Field(description="share of the draws")
+    low: float
+    high: float
+    level: float
+    may: float = Field(description="share that the intervals' level allows")
+
+
+class SelfTest(_Part):
+    """Tier 0 and the verdict on this very data where nothing is to be found."""
+
+    same: Claims = Field(description="one learner against itself on other fold maps: any claim is false")
+    lot: Claims = Field(description="labels by lot, all closed forms: any helped is false (a hurt is not)")
+    excessive: bool = Field(description="one of the shares is surely above what it may be")
+    sentence: str
+
+
 class StageScore(_Part):
     """Leave-one-out accuracy of one stage of one source: the stage-by-stage curve."""
 
@@ -309,6 +330,7 @@ class Record(_Part):
     peak_memory_mb: float
     seed: int
     versions: dict[str, str]
+    self_test: SelfTest | None = Field(default=None, description="where it was asked for")
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import betaincinv
 
 from headstart.core.predictions import Floats, Ints
 
@@ -94,3 +95,11 @@ def simultaneous(draws: Floats, values: Floats, level: float = LEVEL) -> tuple[I
     tail = (np.abs(centred[alive]) / spread[alive, None]).max(axis=0, initial=0.0)
     reach = float(np.quantile(tail, level)) * spread
     return tuple(Interval(float(v), float(v - r), float(v + r)) for v, r in zip(values, reach, strict=True))
+
+
+def share(hits: int, draws: int, level: float = LEVEL) -> Interval:
+    """A share of independent draws with its exact interval (Clopper and Pearson 1934)."""
+    tail = (1 - level) / 2
+    low = float(betaincinv(hits, draws - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, draws - hits, 1 - tail)) if hits < draws else 1.0
+    return Interval(hits / draws, low, high)
