@@ -78,14 +78,14 @@ def pictures(name: str) -> tuple[Labelled, Labelled]:
     return (large[learn], codes[learn]), (large[rest], codes[rest])
 
 
-def trained(data: Labelled, steps: int = 1200) -> StagedNet:
+def trained(data: Labelled, steps: int = 1200, seed: int = 0) -> StagedNet:
     """The net after some minutes with the source's task."""
-    torch.manual_seed(0)
-    net, (images, codes) = load("wheel:mnist-cnn").reinitialised().net(10), data
+    torch.manual_seed(seed)
+    net, (images, codes) = load("wheel:mnist-cnn").reinitialised(seed=seed).net(10), data
     net.train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-    chance = np.random.default_rng(0)
+    chance = np.random.default_rng(seed)
     for _ in range(steps):
         at = chance.integers(0, len(codes), 128)
         loss = torch.nn.functional.cross_entropy(

@@ -54,7 +54,6 @@ from headstart.core.plan import Solve
 from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
-from headstart.evaluation.delivery import LIKELY
 from headstart.features.engine import choose
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
@@ -301,7 +300,7 @@ def policies(rows: pd.DataFrame, said: np.ndarray, acts: np.ndarray) -> dict[str
         "never transfer": np.zeros(len(gain), bool),
         "textbook: transfer if similar": similar.to_numpy(),
         "leave-one-out gain above 0": (signs["gain"] > 0).to_numpy(),
-        f"outlook above {LIKELY}": said > LIKELY,
+        "outlook above 0.25": said > 0.25,
     }
     found = {name: 100 * losses(np.where(act, BY_TRANSFER, CONTROL), gain) for name, act in named.items()}
     found["outlook, both arms between the bounds"] = 100 * losses(acts, gain)

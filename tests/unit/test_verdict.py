@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.core.record import Decision
-from headstart.evaluation.delivery import decide
+from headstart.evaluation.delivery import HARM, SURE, Asked, decide
 from headstart.evaluation.folds import OutOfFold, Unit, fold_maps
 from headstart.evaluation.verdict import Comparison, claim, compare, labels_to_decide, paired_gain, score_interval
 from headstart.metrics.intervals import Interval
@@ -62,6 +62,18 @@ def test_more_rivals_make_a_more_careful_claim() -> None:
     only = judge(table(a=said(0.95, 1), raw=said(0.8, 2)), a="transfer", raw="control")
     assert alone.claim in {"undecided", "helped"}
     assert many.gain.low < only.gain.low
+
+
+def test_more_controls_make_a_more_careful_hurt() -> None:
+    """The strongest control is picked from several too: that flatters it."""
+    only = judge(table(a=said(0.8, 1), raw=said(0.95, 2)), a="transfer", raw="control")
+    arms = {f"x{i}": said(0.8, 10 + i) for i in range(8)}
+    many = judge(
+        table(a=said(0.8, 1), raw=said(0.95, 2), **arms), a="transfer", raw="control", **dict.fromkeys(arms, "control")
+    )
+    assert (many.control, many.gain.value) == ("raw", only.gain.value)
+    assert many.gain.high > only.gain.high
+    assert many.gain.low == pytest.approx(only.gain.low)
 
 
 def test_an_arm_that_ran_on_one_fold_is_compared_on_that_fold_only() -> None:
@@ -129,23 +141,23 @@ def comparison(p_gain: float, p_harm: float, said: str) -> Comparison:
 
 
 @pytest.mark.parametrize(
-    ("p_gain", "p_harm", "claimed", "outlook", "asked", "role"),
+    ("p_gain", "p_harm", "claimed", "asked", "role"),
     [
-        (0.99, 0.0, "helped", 0.2, "auto", "transfer"),
-        (0.85, 0.02, "undecided", None, "auto", "transfer"),
-        (0.85, 0.10, "undecided", None, "auto", "control"),
-        (0.40, 0.30, "undecided", 0.7, "auto", "transfer"),
-        (0.40, 0.30, "undecided", 0.2, "auto", "control"),
-        (0.01, 0.90, "hurt", 0.9, "auto", "control"),
-        (0.01, 0.90, "hurt", 0.9, "transfer", "transfer"),
-        (0.99, 0.0, "helped", 0.9, "control", "control"),
+        (0.99, 0.00, "helped", "auto", "transfer"),
+        (SURE, HARM, "undecided", "auto", "transfer"),
+        (SURE, HARM + 0.01, "undecided", "auto", "control"),
+        (SURE - 0.01, HARM, "undecided", "auto", "control"),
+        (0.01, 0.90, "hurt", "auto", "control"),
+        (0.01, 0.90, "hurt", "transfer", "transfer"),
+        (0.99, 0.00, "helped", "control", "control"),
     ],
 )
-def test_delivery(p_gain: float, p_harm: float, claimed: str, outlook: float | None, asked: str, role: str) -> None:
-    found: Decision = decide(comparison(p_gain, p_harm, claimed), outlook, asked)
+def test_delivery(p_gain: float, p_harm: float, claimed: str, asked: Asked, role: str) -> None:
+    found: Decision = decide(comparison(p_gain, p_harm, claimed), asked)
     assert found.role == role
     assert found.delivered == {"transfer": "linear", "control": "raw"}[role]
-    assert found.rule
+    assert (found.asked, found.p_gain, found.p_harm) == (asked, p_gain, p_harm)
+    assert ("--deliver" in found.rule) == (asked != "auto")
 
 
 def test_a_test_part_is_not_widened() -> None:

@@ -251,7 +251,7 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
         judged = comparison(evidence, metric, work.asked.seed)
         assert judged is not None, "every run has a transfer arm and a control"
         said = advice(tier.signs, outlook(tier.signs, bench.data.modality.name))
-        decision = decide(judged, said.p_helps, work.asked.deliver)
+        decision = decide(judged, work.asked.deliver)
         work_file.replace_text(bench.ledger.folder / "decision.json", decision.model_dump_json())
         save(work)
     with clock.stage("train"):
