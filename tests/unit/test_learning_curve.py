@@ -19,7 +19,7 @@ from headstart.core.progress import Silent
 from headstart.core.protocols import View as Rows
 from headstart.evaluation import evidence as kept
 from headstart.evaluation.evidence import Evidence, Examples
-from headstart.evaluation.folds import OutOfFold, fold_maps
+from headstart.evaluation.folds import OutOfFold, Unit, fold_maps
 from headstart.evaluation.shares import EVERY, SHARES, Learned, halved, within_share
 from headstart.evaluation.verdict import Comparison, compare
 from headstart.linear.heads import Ridge
@@ -125,7 +125,7 @@ def test_both_sides_learn_from_every_share_and_halves_are_priced(tmp_path: Path)
 def test_an_arm_on_a_share_is_that_arm_with_those_labels(tmp_path: Path) -> None:
     made = case(tmp_path, [60, 60, 40], LINEAR, RAW)
     found, bench = made.measure(delivered="raw").partly, made.bench
-    unit = SimpleNamespace(repeat=0, fold=2)
+    unit = Unit("", 0, 2)
     train, held = bench.fold(unit)
     at = np.flatnonzero(bench.maps[0] == 2)
     less = train.take(within_share(train.targets, train.groups, 0.25, bench.seed_of(unit)))
@@ -153,19 +153,25 @@ def test_what_was_finished_is_not_computed_again(tmp_path: Path) -> None:
 
 def test_several_sources_are_priced_together(tmp_path: Path) -> None:
     made = case(tmp_path, [60, 60], EXPERTS, KERNEL)
-    assert made.done["experts"][0].source == "one & two"
-    found = made.measure(delivered="raw")
-    assert found.partly[Learned(halved="class 0")].arms() == ("experts",)
+    found, bench, chosen = made.measure(delivered="raw"), made.bench, made.done["experts"][0]
+    assert chosen.source == "one & two"
+    assert found.partly[EVERY].arms() == ("experts",)
+    train, held = bench.fold(Unit("experts", 0, 0))
+    taps = list(zip(("one", "two"), chosen.stages, strict=True))
+    blocks, new = ([bench.features.of(*tap, part) for tap in taps] for part in (train, held))
+    half = halved(train.targets, train.groups, np.arange(2), bench.seed_of(Unit("experts", 0, 0)))
+    (expected,) = reweighed(Ridge.fit(blocks, train.targets, 2, None), blocks, train.targets, new, [half])
+    np.testing.assert_allclose(found.partly[EVERY].of("experts")[0, bench.maps[0] == 0], expected, atol=1e-6)
 
 
 def test_where_the_verdict_compares_no_closed_forms_the_best_ones_are_measured(tmp_path: Path) -> None:
-    made = case(tmp_path, [60, 60], PROTOTYPE, LINEAR, RAW)
+    made = case(tmp_path, [60, 60], LINEAR, EXPERTS, RAW)
     trained = SimpleNamespace(transfer="lp-ft", control="scratch")
     scores = {one.name: ACCURACY(made.oof.of(one.name)[0], made.bench.data.targets) for one in made.closed}
-    best = max(("prototype", "linear"), key=lambda name: scores[name])
-    assert made.measure(trained).partly[Learned(0.5)].arms() == (best, "raw")
-    named = SimpleNamespace(transfer="prototype", control="scratch")
-    assert made.measure(named).partly[Learned(0.5)].arms() == ("prototype", "raw")
+    assert scores["experts"] > scores["linear"]
+    assert made.measure(trained).partly[Learned(0.5)].arms() == ("experts", "raw")
+    named = SimpleNamespace(transfer="linear", control="scratch")
+    assert made.measure(named).partly[Learned(0.5)].arms() == ("linear", "raw")
 
 
 def test_no_price_where_no_ridge_stands(tmp_path: Path) -> None:
@@ -183,7 +189,7 @@ def test_the_hardest_classes_are_priced(tmp_path: Path) -> None:
 
 
 def test_half_is_left_to_runs_that_repeat_their_folds(tmp_path: Path) -> None:
-    """On one map it would cost a third of tier 0; unless nothing smaller can be had."""
+    """On one map it would cost a quarter of tier 0; unless nothing smaller can be had."""
     found = case(tmp_path / "many", [500, 500], LINEAR, RAW).measure()
     assert {key.share for key in found.partly if not key.halved} == set(SHARES[:-1])
     rare = case(tmp_path / "rare", [994, 6], LINEAR, RAW).measure()
