@@ -53,6 +53,7 @@ TASKS = {"nets": (85, 85, 43), "maps": (13, 13, 7), "A/A": (32, 32, 16), "permut
 SIZES = (50, 100, 400)
 JUDGED = 5000  # examples at most that say what is true
 HOLDOUT = 0.3
+HARMLESS = 0.03  # of the tasks, at most
 Z = 1.645  # of a 90 % interval
 AFFORDABLE, MORE = 300, 10  # labels of a task that got more of them; such tasks of each size
 
@@ -243,6 +244,11 @@ def wrong(rows: pd.DataFrame) -> pd.Series:
     return ((rows.claim == "helped") & (gain < 0)) | ((rows.claim == "hurt") & (gain > 0))
 
 
+def transfers(rows: pd.DataFrame) -> pd.DataFrame:
+    """The tasks on which there is something to decide."""
+    return rows[rows.bank.isin(["nets", "maps"])]
+
+
 def sized(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """All rows, then those of each size."""
     yield "all", rows
@@ -258,7 +264,7 @@ def outcome(rows: pd.DataFrame, taken: np.ndarray) -> dict[str, float | None]:
     return {
         "transfer": share(pd.Series(taken)), "harm": round(float((got < -ACCURACY.margin).mean()), 4),
         "regret, points": round(100 * float(best - got.mean()), 3),
-        "gain kept": round(float(got.mean() / best), 4),
+        "gain kept": round(float(got.mean() / best), 4) if best > 0 else None,
     }  # fmt: skip
 
 
@@ -271,9 +277,20 @@ def gate(rows: pd.DataFrame) -> dict[str, object]:
     found |= {name: outcome(rows, rule(rows).to_numpy()) for name, rule in GATES.items()}
     for name in RULES:
         found |= {f"{name} {what}": outcome(rows, rows[name].to_numpy() > at) for what, at in AS_USED[name].items()}
-    harm = found["shipped"]["harm"]
+    harm = float((ours & (gain < -ACCURACY.margin)).mean())
     curves = {name: curve(rows[name].to_numpy(), gain, ACCURACY.margin) for name in RULES}
-    return found | {"kept at the shipped rule's harm": {k: round(kept_at(c, harm), 4) for k, c in curves.items()}}
+    found["kept at the shipped rule's harm"] = {name: round(kept_at(one, harm), 4) for name, one in curves.items()}
+    return found
+
+
+def alike(tuning: pd.DataFrame, rows: pd.DataFrame) -> dict[str, object]:
+    """The rivals with thresholds from other tasks, chosen as the shipped constants were: the laxest of little harm."""
+    found = {}
+    for name in RULES:
+        past = curve(tuning[name].to_numpy(), tuning["true gain"].to_numpy(), ACCURACY.margin)
+        at = float(past[past[:, 0] <= HARMLESS, 2].min())
+        found[name] = {"threshold": round(at, 4)} | outcome(rows, rows[name].to_numpy() > at)
+    return found
 
 
 def strict(rows: pd.DataFrame) -> pd.Series:
@@ -364,16 +381,18 @@ def main() -> None:
     rows = measured(asked.workers, [] if asked.again else more_labels(said), path)
     again = pd.DataFrame(map(judged, rows[rows.more > 0].to_dict("records")))
     odd = said[said.number % 2 == 1]
-    transfers = odd[odd.bank.isin(["nets", "maps"])]
     found = {
         "intervals": intervals(odd),
-        "gate": {f"n={n}": gate(part) for n, part in sized(transfers)},
-        "routes": {f"n={n}": routes(part) for n, part in sized(transfers)},
-        "by what transfer is": {f"n={n}": stratified(part) for n, part in sized(transfers)},
-        "labels to decide": decided(said, again),
+        "gate": {f"n={n}": gate(part) for n, part in sized(transfers(odd))},
+        "gate, thresholds chosen alike": {
+            f"n={n}": alike(transfers(said[said.number % 2 == 0]), part) for n, part in sized(transfers(odd))
+        },
+        "routes": {f"n={n}": routes(part) for n, part in sized(transfers(odd))},
+        "by what transfer is": {f"n={n}": stratified(part) for n, part in sized(transfers(odd))},
+        "labels to decide": decided(said, again) if len(again) else None,
     }
     (RESULTS / "gate.json").write_text(json.dumps(found, indent=1) + "\n")
-    pictured(transfers, RESULTS / "gate.png")
+    pictured(transfers(odd), RESULTS / "gate.png")
     print(json.dumps(found, indent=1))
 
 

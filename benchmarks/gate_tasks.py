@@ -146,7 +146,10 @@ def prepare() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     wanted = {(name, pool, noise) for pool in SOURCES for name in names(pool) for noise in NOISE}
     for name in sorted({name for name, _, _ in wanted}):
-        missing = [w for w in sorted(wanted) if w[0] == name and not list(FOLDER.glob(f"{w[1]}-{w[2]:g}-{name}-*.npy"))]
+        missing = [
+            one for one in sorted(wanted)
+            if one[0] == name and not all(stored(*one[1:], name, stage).exists() for stage in stage_names())
+        ]  # fmt: skip
         if not missing:
             continue
         taught = net(name)
@@ -195,6 +198,8 @@ def good_map(inputs: np.ndarray, targets: np.ndarray, noise: float, seed: int) -
 
 # --- tasks
 
+Prepared = tuple[Tables, tuple[PlanLearner, ...], str]  # features, competitors, the cell of the bank
+
 
 def draw(bank: str, n: int, number: int, more: int = 0) -> Draw:
     """The task of that number, with so many labels more."""
@@ -210,20 +215,21 @@ def draw(bank: str, n: int, number: int, more: int = 0) -> Draw:
         targets = chance.permutation(targets)
     view = View(order, targets, task)
     few, rest = view.take(np.arange(n + more)), view.take(np.arange(n + more, len(order)))
-    return Draw(few, rest, *BANKS[bank](pool, codes, chance))
+    tables, competitors, cell = BANKS[bank](pool, codes, chance)
+    return Draw(few, rest, tables, competitors, pool, cell)
 
 
-def nets(pool: str, _: np.ndarray, chance: np.random.Generator) -> tuple[Tables, tuple[PlanLearner, ...], str, str]:
+def nets(pool: str, _: np.ndarray, chance: np.random.Generator) -> Prepared:
     """One source, or two, and the controls."""
     noise, count = float(chance.choice(NOISE)), 1 + int(chance.random() < 0.3)
     sources = sorted(map(str, chance.choice(SOURCES[pool], count, replace=False)))
     deep = bool(chance.random() < 0.5)  # only the stages that know most of what the source was taught
     tables = {name: dict([*of_net(pool, noise, name).items()][-2 if deep else 0 :]) for name in sources}
     tables |= {"untrained": of_net(pool, noise, "untrained"), "pixels": {"pixels": pixels(pool, noise)}}
-    return Tables(tables), arms(sources, "untrained"), pool, f"{pool} <- {' + '.join(sources)}{', deep' * deep}"
+    return Tables(tables), arms(sources), f"{pool} <- {' + '.join(sources)}{', deep' * deep}"
 
 
-def maps(pool: str, codes: np.ndarray, chance: np.random.Generator) -> tuple[Tables, tuple[PlanLearner, ...], str, str]:
+def maps(pool: str, codes: np.ndarray, chance: np.random.Generator) -> Prepared:
     """A source of random features that is good or bad by lot."""
     seed, width, noise = int(chance.integers(2**31)), int(chance.choice([16, 48, 128])), float(chance.uniform(0, 1.5))
     small = pictures(pool)[0].reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(-1, 196) / 255
@@ -235,10 +241,10 @@ def maps(pool: str, codes: np.ndarray, chance: np.random.Generator) -> tuple[Tab
         "untrained": {"all": relu_map(inputs, width, noise, seed + 999)},
         "pixels": {"pixels": inputs.astype(np.float32)},
     }
-    return Tables(tables), arms(["map"], "untrained"), pool, f"{pool} <- {'good' if good else 'random'} map"
+    return Tables(tables), arms(["map"]), f"{pool} <- {'good' if good else 'random'} map"
 
 
-def twins(pool: str, _: np.ndarray, chance: np.random.Generator) -> tuple[Tables, tuple[PlanLearner, ...], str, str]:
+def twins(pool: str, _: np.ndarray, chance: np.random.Generator) -> Prepared:
     """The same arms on two nets that nothing sets apart."""
     noise, pair = float(chance.choice(NOISE)), TWINS[int(chance.integers(2))]
     one, other = pair if chance.random() < 0.5 else pair[::-1]
@@ -249,14 +255,14 @@ def twins(pool: str, _: np.ndarray, chance: np.random.Generator) -> tuple[Tables
         for source, role in ((one, "transfer"), (other, "control"))
         for name in TRANSFER
     ]
-    return tables, tuple(both), pool, f"{pool}, {pair[0]} twice"
+    return tables, tuple(both), f"{pool}, {pair[0]} twice"
 
 
-def arms(sources: list[str], untrained: str) -> tuple[PlanLearner, ...]:
+def arms(sources: list[str]) -> tuple[PlanLearner, ...]:
     """The closed forms that compete by default, and the controls that have one."""
     fits, several = Fits(), ("experts",) if len(sources) > 1 else ()
     read = dict.fromkeys((*TRANSFER, *several), sources)
-    read |= {"majority": ["pixels"], "raw": ["pixels"], "random-features": [untrained]}
+    read |= {"majority": ["pixels"], "raw": ["pixels"], "random-features": ["untrained"]}
     return tuple(
         PlanLearner(name, "control" if name in CONTROLS else "transfer", plan(name), dict.fromkeys(of), None, fits=fits)
         for name, of in read.items()
