@@ -7,8 +7,8 @@ fixed recipes are fitted on the same labels and judged on the pool. The oracle i
 pool; it, and everything else, is scored on half B. Regret is oracle minus delivered; the control is the best control of
 half A. Beside headstart: always linear, always LP-FT, always fine-tune, always from scratch (the source's own
 architecture where it is small, else the small control net), and the textbook's rule: by labels a class (20 and more
-are many) and by leave-one-out similarity, linear, LP-FT, the best earlier stage, or LP-FT again. Fixed recipes choose rate and epochs as the
-shipped arms do, unhurried.
+are many) and by leave-one-out similarity, linear, LP-FT, the best earlier stage, or LP-FT again. Fixed recipes choose
+rate and epochs as the shipped arms do, unhurried.
 Finished cells are kept under .bench/selector and not run again.
 """
 

@@ -101,7 +101,7 @@ def bits(tensor: Tensor) -> bytes:
 
 
 def test_who_competes_when_nobody_is_named() -> None:
-    names = ("zero-shot", "linear", "prototype", "earlier", "all-stages", "experts", "lp-ft", "finetune")
+    names = ("zero-shot", "linear", "earlier", "all-stages", "experts", "lp-ft", "finetune")
     assert strategies(()) == names == DEFAULT
     assert set(DEFAULT) < set(STRATEGIES.names())
     assert strategies(("lora",)) == ("lora",)

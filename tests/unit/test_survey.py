@@ -77,7 +77,9 @@ def learner(name: str, role: str, rate: float | None = 1e-3) -> PlanLearner:
     return PlanLearner(name, role, plan, {f"net of {name}": None}, Store())
 
 
-MACHINE = Machine({}, {"net of lp-ft": 0.03, "net of scratch": 0.001, "net of finetune": 0.03}, 0.1)
+MACHINE = Machine(
+    {}, {(arm, f"net of {arm}"): s for arm, s in (("lp-ft", 0.03), ("scratch", 0.001), ("finetune", 0.03))}, 0.1
+)
 ARMS = (learner("lp-ft", "transfer", None), learner("scratch", "control"), learner("finetune", "transfer"))
 
 

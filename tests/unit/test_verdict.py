@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.core.record import Decision
-from headstart.evaluation.delivery import HARM, SURE, Asked, decide
+from headstart.evaluation.delivery import HARM, LIKELY, RISK, SURE, Asked, decide
 from headstart.evaluation.folds import OutOfFold, Unit, fold_maps
 from headstart.evaluation.verdict import Comparison, claim, compare, labels_to_decide, paired_gain, score_interval
 from headstart.metrics.intervals import Interval
@@ -145,8 +145,11 @@ def comparison(p_gain: float, p_harm: float, said: str) -> Comparison:
     [
         (0.99, 0.00, "helped", "auto", "transfer"),
         (SURE, HARM, "undecided", "auto", "transfer"),
-        (SURE, HARM + 0.01, "undecided", "auto", "control"),
-        (SURE - 0.01, HARM, "undecided", "auto", "control"),
+        (SURE - 0.01, HARM + 0.01, "undecided", "auto", "transfer"),
+        (LIKELY, RISK, "undecided", "auto", "transfer"),
+        (LIKELY, RISK + 0.01, "undecided", "auto", "control"),
+        (LIKELY - 0.01, RISK, "undecided", "auto", "control"),
+        (0.9, 0.01, "hurt", "control", "control"),
         (0.01, 0.90, "hurt", "auto", "control"),
         (0.01, 0.90, "hurt", "transfer", "transfer"),
         (0.99, 0.00, "helped", "control", "control"),

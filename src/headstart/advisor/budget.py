@@ -104,7 +104,7 @@ def least_cost(learner: PlanLearner, n: int, step: float) -> float:
 
 def dearest(learner: PlanLearner, machine: Machine) -> float:
     """Seconds of a step, an example, on the dearest net that it may train."""
-    return max(machine.step[name] for name in learner.sources)
+    return machine.dearest(learner.name, learner.sources)
 
 
 @dataclass(frozen=True)

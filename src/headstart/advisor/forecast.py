@@ -67,13 +67,13 @@ def pieces(table: Sequence[Cell], n: int, seeds: int, work: Work, ledger: Ledger
     return tuple(found)
 
 
-def _steps(cell: Cell) -> Mapping[str, float]:
-    """Seconds of a training step, an example, of each net that the cell may train."""
+def _steps(cell: Cell) -> Mapping[tuple[str, str], float]:
+    """Seconds of a training step, an example, on each net that the cell may train."""
     if cell.learner.plan.closed_form:
         return {}
     phase = last_phase(cell.learner.plan)
     return {
-        name: time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
+        (cell.learner.name, name): time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
         for name, source in cell.learner.sources.items()
     }
 

@@ -109,24 +109,25 @@ def chosen_source(done: Mapping[str, Sequence[Done]], sources: Sequence[str]) ->
 
 
 def with_steps(work: Work, arms: Arms, tier: Tier0, n: int, seconds: float) -> Work:
-    """The work with a timed training step of each net that may train.
+    """The work with a timed training step of each arm on each net that it may train.
 
     A step costs some three forward passes. Where even two would be too many for the seconds, three are taken for
     granted: timing a step of a large net takes longer than a small budget.
     """
     if work.climbs is not None:
         return work
-    step = dict(work.step)
+    step = {arm: dict(known) for arm, known in work.step.items()}
     for learner in bound(arms, tier.source):
+        known = step.setdefault(learner.name, {})
         for name, source in learner.sources.items():
             phase = last_phase(learner.plan)
             forward = work.forward.get(name.partition(f"+{FRESH}:")[0])
-            if name in step:
+            if name in known:
                 continue
             if forward is not None and least_cost(learner, n, 2 * forward) > seconds:
-                step[name] = 3 * forward
+                known[name] = 3 * forward
             else:
-                step[name] = time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
+                known[name] = time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
     return work.model_copy(update={"step": step})
 
 

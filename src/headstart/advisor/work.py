@@ -63,7 +63,7 @@ class Work(_Part):
     sources: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
     forward: dict[str, float]
-    step: dict[str, float]
+    step: dict[str, dict[str, float]] = Field(description="arm -> source -> seconds of a training step, an example")
     solve: float
     repeats: int | None = Field(
         default=None, description="fold maps that tier 0 runs; null until it is known what one costs"
@@ -77,7 +77,8 @@ class Work(_Part):
     @property
     def machine(self) -> Machine:
         """The timed steps."""
-        return Machine(self.forward, self.step, self.solve)
+        step = {(arm, source): value for arm, found in self.step.items() for source, value in found.items()}
+        return Machine(self.forward, step, self.solve)
 
 
 def check_minutes(minutes: float) -> None:

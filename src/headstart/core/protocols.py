@@ -1,6 +1,6 @@
 """The shapes that everything outside the core fits into. See CONTRIBUTING for how to add one of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -86,13 +86,17 @@ class Machine:
 
     Attributes:
         forward: source -> seconds to extract the features of one example.
-        step: source -> seconds of one training step, an example.
+        step: (arm, source) -> seconds of one training step, an example; an arm that moves less of a net is quicker.
         solve: seconds of a symmetric eigendecomposition of 1,000 rows.
     """
 
     forward: Mapping[str, float]
-    step: Mapping[str, float]
+    step: Mapping[tuple[str, str], float]
     solve: float
+
+    def dearest(self, arm: str, sources: Iterable[str]) -> float:
+        """Seconds of a step, an example, of an arm on the dearest of the sources."""
+        return max(self.step[arm, source] for source in sources)
 
 
 class Learner(Protocol):

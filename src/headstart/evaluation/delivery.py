@@ -7,17 +7,15 @@ from headstart.evaluation.verdict import Comparison
 
 Asked = Literal["auto", "transfer", "control"]
 
-SURE = 0.5  # P(gain > 0) from which transfer is delivered
-HARM = 0.2  # and at most this chance that it costs more than the margin: of the values tried the largest that truly
-# cost more on at most 3 % of the tasks of `benchmarks/bench_gate.py` of even number (2.8 %, 76 % of the gain kept).
-# There 0.8 and 0.05, with an outlook from 0.25 instead while nothing was decided, cost more on 17 % and kept 65 %.
+SURE, HARM = 0.8, 0.05  # P(gain > 0) from which transfer is adopted, and the largest P(gain < -margin)
+# The same two chances say which arm is the incumbent while nothing is decided: of the values tried the largest with
+# which what is delivered truly cost over the margin on at most 3 % of the tasks of `benchmarks/bench_gate.py` of even
+# number (2.8 %, 76 % of the gain kept). Where an outlook from 0.25 made transfer the incumbent, 17 % and 65 %.
+LIKELY, RISK = 0.5, 0.2
 
 
 def decide(comparison: Comparison, asked: Asked) -> Decision:
-    """Deliver transfer if a gain is likely and harm is not, else the control; `--deliver` overrules.
-
-    The claim is not asked: what is undecided is delivered by the same two chances, and whatever helped or hurt beyond
-    doubt is far on its side of both.
+    """Deliver transfer if it is surely no worse, the incumbent while undecided, or what was asked for.
 
     Args:
         comparison: of the best transfer arm with the strongest control.
@@ -39,4 +37,8 @@ def _choose(comparison: Comparison, asked: Asked) -> tuple[Literal["transfer", "
         return asked, f"--deliver {asked}"
     if comparison.p_gain >= SURE and comparison.p_harm <= HARM:
         return "transfer", f"P(gain > 0) >= {SURE} and P(gain < -margin) <= {HARM}"
-    return "control", f"P(gain > 0) < {SURE} or P(gain < -margin) > {HARM}"
+    if comparison.claim == "hurt":
+        return "control", "transfer hurt"
+    if comparison.p_gain >= LIKELY and comparison.p_harm <= RISK:
+        return "transfer", f"undecided, and likely: P(gain > 0) >= {LIKELY} and P(gain < -margin) <= {RISK}"
+    return "control", f"undecided, and not likely: P(gain > 0) < {LIKELY} or P(gain < -margin) > {RISK}"

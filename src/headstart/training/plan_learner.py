@@ -166,7 +166,7 @@ class PlanLearner:
         seconds = solves * machine.solve * (n / 1000) ** 3
         for phase in self.plan.phases:
             if isinstance(phase, Train):
-                seconds += max(machine.step[name] for name in self.sources) * n * (phase.epochs or self.epochs)
+                seconds += machine.dearest(self.name, self.sources) * n * (phase.epochs or self.epochs)
         return seconds
 
     def fit(self, view: Dataset, *, seed: int, features: Features, workspace: Path | None = None) -> "FittedAny":
