@@ -1,6 +1,7 @@
 """A comparison on made pictures: the table, what is kept, and what is not computed again."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,17 @@ def test_groups_are_another_table(photos: Path, tmp_path: Path) -> None:
     asked: dict[str, Any] = {"target": "label", "sources": [RESNET], "strategies": ["linear"], "seeds": 1}
     for group in (None, "pair"):
         assert compare(data, tmp_path / "table", group=group, **asked).work_done["units_computed"] == 5
+
+
+def test_a_test_part_is_left_alone_and_the_folder_is_known_again(
+    photos: Path, more_photos: Path, tmp_path: Path
+) -> None:
+    for part, folder in (("train", photos), ("test", more_photos)):
+        shutil.copytree(folder, tmp_path / "data" / part)
+    asked: dict[str, Any] = {"sources": [RESNET], "strategies": ["linear"], "seeds": 1}
+    record = compare(tmp_path / "data", tmp_path / "table", **asked)
+    assert (record.data.n_train, record.data.n_test) == (60, 40)
+    assert record.cells[0].score is not None
+    assert record.cells[0].score.n == 60
+    assert "40 examples of the test part were left alone" in record.notes
+    assert compare(tmp_path / "data", tmp_path / "table", **asked).work_done["units_computed"] == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.advisor import work as work_file
 from headstart.advisor.cells import Cell, Counting, cells
 from headstart.advisor.compare import check_folder, columns
 from headstart.advisor.forecast import Piece, forecast, pieces
@@ -255,6 +256,17 @@ def test_a_folder_with_anything_else_is_refused(tmp_path: Path) -> None:
         check_folder(tmp_path, data)
     with pytest.raises(UserError, match="expected a new folder, or one of a comparison"):
         check_folder(tmp_path / "letter.txt", data)
-    (tmp_path / "comparison.json").write_text("{}")
-    with pytest.raises(UserError, match=r"expected a comparison\.json of this version"):
-        check_folder(tmp_path, data)
+
+
+def test_a_folder_is_of_the_data_that_its_work_was_for(tmp_path: Path) -> None:
+    data = Dataset("d", (), np.arange(0), np.arange(0), Task("class", "classification", ("a",)), IMAGE)
+    Ledger(tmp_path)
+    check_folder(tmp_path, data)  # killed before it was written down what was to be done
+    for fingerprint in (data.fingerprint, "other"):
+        asked = work().asked.model_copy(update={"fingerprint": fingerprint})
+        work_file.write(tmp_path, work().model_copy(update={"asked": asked}))
+        if fingerprint == "other":
+            with pytest.raises(UserError, match="expected a folder of a comparison on the same data"):
+                check_folder(tmp_path, data)
+        else:
+            check_folder(tmp_path, data)

@@ -86,8 +86,8 @@ def test_a_learner_against_itself_differs_and_yet_nothing_is_claimed(
     monkeypatch.setattr(tested, "compare", noting)
     claims = [against_itself(bench, ARMS[0], ACCURACY, draw) for draw in range(12)]
     gains = [one.gain.value for one in seen if one is not None]
-    assert claims.count("undecided") >= 9
-    assert sum(gain != 0 for gain in gains) >= 9  # other folds, other models: not trivially the same
+    assert claims.count("undecided") >= 8
+    assert sum(gain != 0 for gain in gains) >= 6  # other folds, other models: not trivially the same
     assert len({round(gain, 9) for gain in gains}) >= 3  # and each draw has its own
 
 

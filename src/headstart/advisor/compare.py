@@ -92,17 +92,13 @@ def check_folder(folder: Path, data: Dataset) -> None:
     Raises:
         UserError: it does.
     """
-    if not (folder / NAME).exists():
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / "units").is_dir()):
+    if not (folder / "units").is_dir():
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise UserError("a new folder, or one of a comparison", str(folder), "Name another with --out.")
         return
-    try:
-        there = ComparisonRecord.from_json((folder / NAME).read_text(encoding="utf-8"))
-    except ValueError:
-        raise UserError(f"a {NAME} of this version", str(folder / NAME), "Name another folder with --out.") from None
-    if there.data.fingerprint != data.fingerprint:
-        came = f"{folder}, of {there.data.path}"
-        raise UserError("a folder of a comparison on the same data", came, "Name another with --out.")
+    work = folder / work_file.NAME
+    if work.exists() and work_file.read(work).asked.fingerprint != data.fingerprint:
+        raise UserError("a folder of a comparison on the same data", str(folder), "Name another with --out.")
 
 
 def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> ComparisonRecord:
@@ -116,10 +112,11 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
     for one in question.sources:
         check_readable(one.card, data)
     work = with_modes(plan_sources(question.asked, sources, len(data), store), sources, data, store, progress)
-    facts = (data.fingerprint, data.groups.tobytes().hex(), question.sources[0].identity, str(question.asked.seed))
+    first = question.sources[0]  # its features say what is nearly the same, and so what no fold may part
+    facts = (data.fingerprint, data.groups.tobytes().hex(), first.identity, work.modes[first.name], question.asked.seed)
     table, skipped = cells(
         question.strategies, sources, controls=wanted.controls, epochs=wanted.epochs, raw=data.modality.baseline,
-        classes=data.task.classes, store=store, modes=work.modes, folds=" ".join(facts), n=len(data),
+        classes=data.task.classes, store=store, modes=work.modes, folds=" ".join(map(str, facts)), n=len(data),
     )  # fmt: skip
     if not table:
         came = "; ".join(f"{one.name}: {one.why}" for one in skipped)
