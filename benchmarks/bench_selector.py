@@ -34,7 +34,7 @@ from headstart.advisor.work import Asked
 from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
-from headstart.strategies.catalog import fingerprint
+from headstart.strategies.catalog import CONTROLS, fingerprint, plan
 from headstart.training.plan_learner import PlanLearner
 
 FOLDER = Path(".bench/selector")
@@ -102,7 +102,7 @@ def run(cell: Cell, minutes: float) -> dict[str, Any]:
         "p_gain": comparison.p_gain, "p_harm": comparison.p_harm, "gain": vars(comparison.gain),
         "quadrant": study.advice.quadrant,
         "p_helps": study.advice.p_helps, "seconds": seconds, "seconds of recipes": spent,
-        "roles": {one.name: one.role for one in (*found.arms.closed, *found.arms.gradient)},
+        "roles": {name: "control" if name in CONTROLS.builtin else "transfer" for name in map(_plain, right)},
         "candidates": {name: list(why) for name, why in study.out.items()},
         "pruned": dict(study.work.pruned), "left out": [one.name for one in study.work.not_climbed],
         "climbs": [one.model_dump() for one in study.work.climbs or ()],
@@ -121,7 +121,11 @@ def recipes(cell: Cell, found: Survey, bench: Bench, pool: Dataset) -> tuple[dic
     unwanted = {"scratch", "scratch-twin"} - {from_scratch(cell.source)}
     bound = (of_source(one, source(cell.source).name) for one in found.arms.gradient if one.name not in unwanted)
     right, spent = dict[str, np.ndarray](), dict[str, float]()
-    for one in (*found.arms.closed, *bound):
+    sources = {one.name: one for one in (source(cell.source),)}
+    prototype = PlanLearner(
+        "prototype", "transfer", plan("prototype"), sources, found.store
+    )  # it competes when named only
+    for one in (*found.arms.closed, prototype, *bound):
         started = time.perf_counter()
         fitted = unhurried(one, len(bench.data)).fit(bench.data, seed=cell.seed, features=bench.features)
         spent[one.name] = time.perf_counter() - started
@@ -157,7 +161,7 @@ def policies(row: Mapping[str, Any]) -> dict[str, str]:
 
 def best(row: Mapping[str, Any], role: str | None = None) -> str:
     """The arm that is best on half A, of all or of one side."""
-    arms = [name for name in row["A"] if role in (None, row["roles"][name.removesuffix(", unhurried")])]
+    arms = [name for name in row["A"] if role in (None, row["roles"][_plain(name)])]
     return max(arms, key=lambda name: row["A"][name])
 
 
@@ -180,8 +184,12 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _plain(name: str) -> str:
+    return name.removesuffix(", unhurried")
+
+
 def _seconds(row: Mapping[str, Any], arm: str) -> float:
-    return row["seconds of recipes"][arm.removesuffix(", unhurried")] if arm.endswith("unhurried") else row["seconds"]
+    return row["seconds of recipes"][_plain(arm)] if arm.endswith("unhurried") else row["seconds"]
 
 
 def main() -> None:
