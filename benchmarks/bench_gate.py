@@ -53,7 +53,6 @@ TASKS = {"nets": (85, 85, 43), "maps": (13, 13, 7), "A/A": (32, 32, 16), "permut
 SIZES = (50, 100, 400)
 JUDGED = 5000  # examples at most that say what is true
 HOLDOUT = 0.3
-HARMLESS = 0.03  # of the tasks, at most
 Z = 1.645  # of a 90 % interval
 AFFORDABLE, MORE = 300, 10  # labels of a task that got more of them; such tasks of each size
 
@@ -284,11 +283,13 @@ def gate(rows: pd.DataFrame) -> dict[str, object]:
 
 
 def alike(tuning: pd.DataFrame, rows: pd.DataFrame) -> dict[str, object]:
-    """The rivals with thresholds from other tasks, chosen as the shipped constants were: the laxest of little harm."""
+    """The rivals with thresholds from the tasks that the shipped constants are from: the laxest with no more harm."""
+    gain = tuning["true gain"].to_numpy()
+    harm = float(((tuning.delivered == "transfer") & (gain < -ACCURACY.margin)).mean())
     found = {}
     for name in RULES:
-        past = curve(tuning[name].to_numpy(), tuning["true gain"].to_numpy(), ACCURACY.margin)
-        at = float(past[past[:, 0] <= HARMLESS, 2].min())
+        past = curve(tuning[name].to_numpy(), gain, ACCURACY.margin)
+        at = float(past[past[:, 0] <= harm, 2].min())
         found[name] = {"threshold": round(at, 4)} | outcome(rows, rows[name].to_numpy() > at)
     return found
 
