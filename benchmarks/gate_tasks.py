@@ -39,7 +39,7 @@ SOURCES = {
 }
 TWINS = (("fashion", "fashion again"), ("untrained again", "untrained, third"))
 HELD = 1000  # examples at least that say what is true
-TRANSFER = ("linear", "prototype", "earlier", "all-stages")
+TRANSFER = ("linear", "earlier", "all-stages")
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,8 @@ def trained(photos: Path, closed: hs.Result, tmp_path_factory: pytest.TempPathFa
     """A run with gradient arms, whose work is set: two epochs, one fold, whatever this machine could afford."""
     folder = tmp_path_factory.mktemp("trained")
     asked = work_file.read(closed.run / work_file.NAME)
-    climbs = [
-        Climb(arm=arm, source=s, epochs=2, m=1, seconds=1.0) for arm, s in (("lp-ft", SOURCE), ("scratch", SCRATCH))
-    ]
-    work = asked.model_copy(update={"climbs": tuple(climbs), "pruned": {}, "not_climbed": ()})
+    climbs = [Climb(arm=arm, source=s, epochs=2, seconds=1.0) for arm, s in (("lp-ft", SOURCE), ("scratch", SCRATCH))]
+    work = asked.model_copy(update={"climbs": tuple(climbs), "m": 1, "finalists": 2, "pruned": {}, "not_climbed": ()})
     work_file.write(folder, work)
     strategies = [*CLOSED, "lp-ft"]
     replay, out = folder / work_file.NAME, folder / "run"

@@ -67,8 +67,10 @@ def command(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
     found = Command(photos, tmp_path_factory.mktemp("kill"))
     found.finish("first")
     work = work_file.read(found.runs / "first" / work_file.NAME)
-    climbs = [Climb(arm=a, source=s, epochs=3, m=2, seconds=1.0) for a, s in (("lp-ft", SOURCE), ("scratch", SCRATCH))]
-    set_work = work.model_copy(update={"climbs": tuple(climbs), "pruned": {}, "not_climbed": ()})
+    climbs = [Climb(arm=a, source=s, epochs=3, seconds=1.0) for a, s in (("lp-ft", SOURCE), ("scratch", SCRATCH))]
+    set_work = work.model_copy(
+        update={"climbs": tuple(climbs), "m": 2, "finalists": 2, "pruned": {}, "not_climbed": ()}
+    )
     work_file.write(found.work.parent, set_work)
     shutil.rmtree(found.runs)
     return found

@@ -48,8 +48,11 @@ def trained(photos: Path, closed: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("trained")
     asked = work_file.read(closed / work_file.NAME)
     pairs = (("lp-ft", SOURCE), ("scratch", SCRATCH))
-    climbs = [Climb(arm=arm, source=s, epochs=3, m=1, seconds=1.0) for arm, s in pairs]
-    work_file.write(folder, asked.model_copy(update={"climbs": tuple(climbs), "pruned": {}, "not_climbed": ()}))
+    climbs = [Climb(arm=arm, source=s, epochs=3, seconds=1.0) for arm, s in pairs]
+    work_file.write(
+        folder,
+        asked.model_copy(update={"climbs": tuple(climbs), "m": 1, "finalists": 2, "pruned": {}, "not_climbed": ()}),
+    )
     publish = runs.publish
 
     def keeping(unfinished: Path, finished: Path) -> None:

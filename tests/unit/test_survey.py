@@ -12,6 +12,7 @@ from headstart.advisor.budget import (
     affordable_sources,
     climb_cost,
     grant,
+    places,
     trial_cost,
     wish,
 )
@@ -88,19 +89,31 @@ def test_more_time_buys_more_folds_then_more_arms() -> None:
     granted = {seconds: grant(ARMS, n, MACHINE, seconds) for seconds in (5, 200, 400, 4000)}
     assert [c.arm for c in granted[5][0]] == []
     assert {c.arm for c in granted[400][0]} >= {"lp-ft", "scratch"}
-    assert [c.m for c in granted[4000][0]] == [5, 5, 5]
-    assert granted[4000][2] == ()
-    finalists = [granted[seconds][1] for seconds in (5, 200, 400, 4000)]
-    assert finalists == sorted(finalists)
-    assert (finalists[0], finalists[-1]) == (1, 3)
+    assert {c.arm for c in granted[4000][0]} == {"lp-ft", "scratch", "finetune"}
+    assert granted[4000][1] == ()
     assert sum(c.seconds for c in granted[4000][0]) <= 4000
+    tuned = [replace(one, plan=one.plan.resolve(epochs=3, lr=1e-3)) for one in ARMS]
+    bought = [places(tuned, n, MACHINE, seconds) for seconds in (5, 100, 200, 4000)]
+    assert bought == sorted(bought)
+    assert (bought[0], bought[-1]) == ((1, 1), (5, 3))
 
 
-def test_arms_that_compete_share_their_folds_and_the_control_comes_first() -> None:
-    climbs, _, out = grant(ARMS, 300, MACHINE, 250)
+def test_the_control_comes_first() -> None:
+    climbs, out = grant(ARMS, 300, MACHINE, 250)
     assert climbs[0].arm == "scratch"
-    assert len({c.m for c in climbs}) == 1
     assert all(one.minutes > 0 for one in out)
+
+
+def test_arms_that_chose_few_epochs_leave_room_for_others() -> None:
+    seconds = 100
+    first, out = grant(ARMS, 300, MACHINE, seconds)
+    assert {one.name for one in out} >= {"finetune"}
+    short = [
+        replace(one, plan=one.plan.resolve(epochs=1, lr=1e-3)) for one in ARMS if one.name in {c.arm for c in first}
+    ]
+    waiting = [one for one in ARMS if one.name in {left.name for left in out}]
+    again, _ = grant(waiting, 300, MACHINE, seconds, short)
+    assert "finetune" in {one.arm for one in again}
 
 
 def test_an_offer_pays_for_all_trials_and_for_the_dearest_that_may_win() -> None:

@@ -285,12 +285,11 @@ def _calibration(figures: Figures, classes: Sequence[str]) -> Calibration:
 
 
 def _budget(study: Study) -> Budget:
-    climbs = study.work.climbs or ()
     return Budget(
         minutes=study.work.asked.minutes,
         folds=FOLDS,
         repeats=len(study.evidence.oof.maps),
-        m=max((climb.m for climb in climbs), default=0),
+        m=(study.work.m or 0) if study.work.climbs else 0,
     )
 
 

@@ -12,7 +12,7 @@ from headstart.training.plan_learner import INNER, PlanLearner
 from headstart.training.trials import NORMS, RATES, epochs_run
 
 EXTRACT_SHARE = 0.35  # of the time may go into features; a source beyond that is left out
-RESERVE = 0.04  # of the time kept for evaluation, writing and the unforeseen
+RESERVE = 0.08  # of the time kept for evaluation, learning curves, writing and the unforeseen
 REPEATS_SHARE = 0.4  # of the time that is left may go into repeating tier 0 on further fold maps
 FOLDS_TRIED = (5, 3, 2, 1)
 FOLD = 1 - 1 / FOLDS  # of the examples are learned from where one fold is scored
@@ -31,7 +31,7 @@ class Range:
 
     Attributes:
         wanted, least: epochs.
-        steps: that are wanted where so many epochs have fewer, because examples are few.
+        steps: that are wanted where so many epochs have fewer, because examples are few; a sixth of them makes sense.
     """
 
     wanted: int
@@ -40,8 +40,9 @@ class Range:
 
     def at(self, n: int, batch: int) -> "Range":
         """The range for n examples."""
-        longer = max(1.0, self.steps / (self.wanted * math.ceil(n / batch)))
-        return Range(math.ceil(self.wanted * longer), math.ceil(self.least * longer), self.steps)
+        epoch = math.ceil(n / batch)
+        wanted, least = math.ceil(self.steps / epoch), math.ceil(self.steps / (6 * epoch))
+        return Range(max(self.wanted, wanted), max(self.least, least), self.steps)
 
 
 EPOCHS = {
@@ -109,16 +110,18 @@ def dearest(learner: PlanLearner, machine: Machine) -> float:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a set of arms would do: all are tried, of either side some are scored.
+    """What arms would do: all are tried, and of either side some are scored.
 
     Attributes:
-        arms: with epochs and choices.
+        arms: to be tried, with epochs and choices.
         m: folds that are scored.
+        tuned: arms that were tried: their plans say how long they train.
         finalists: arms of each side that are scored.
     """
 
     arms: tuple[PlanLearner, ...]
     m: int
+    tuned: tuple[PlanLearner, ...] = ()
     finalists: int = 1
 
     def seconds(self, n: int, machine: Machine) -> float:
@@ -127,32 +130,34 @@ class Offer:
         return trials + sum(self._scored(role, n, machine) for role in ("transfer", "control"))
 
     def _scored(self, role: str, n: int, machine: Machine) -> float:
-        costs = [score_cost(one, n, dearest(one, machine), self.m) for one in self.arms if one.role == role]
-        return sum(sorted(costs)[-self.finalists :])
+        mine = [one for one in (*self.arms, *self.tuned) if one.role == role]
+        costs = sorted(score_cost(one, n, dearest(one, machine), self.m) for one in mine)
+        return sum(costs[-self.finalists :])
 
 
 def grant(
-    learners: Sequence[PlanLearner], n: int, machine: Machine, seconds: float
-) -> tuple[tuple[Climb, ...], int, tuple[LeftOut, ...]]:
-    """Turn the seconds that tier 0 left into work.
+    learners: Sequence[PlanLearner], n: int, machine: Machine, seconds: float, tuned: Sequence[PlanLearner] = ()
+) -> tuple[tuple[Climb, ...], tuple[LeftOut, ...]]:
+    """Turn seconds into work: arms that are tried against each other, so that the best of each side can be scored.
 
-    First the cheapest control and the first arm on as many folds as fit; then further arms, which are tried against
-    each other and of which the best is scored; then more choices for each; then more arms that are scored.
+    First the cheapest control and the first arm, with as many folds in view as fit; then further arms; then more
+    choices for each.
 
     Args:
         learners: in order of preference; controls count like arms, since a verdict without them is worth nothing.
         n: training examples.
         machine: timed steps.
         seconds: what is left.
+        tuned: arms that were tried before.
 
     Returns:
-        The arms, how many of each side are scored, and what did not fit.
+        The arms, and what did not fit.
     """
     left, out = seconds * (1 - RESERVE), list[LeftOut]()
     few = [replace(one, epochs=wish(one, n).wanted, most=FEW_CHOICES) for one in learners]
     first = [*[one for one in few if one.role == "transfer"][:1], *_cheapest(few, "control", n, machine)]
-    m = next((m for m in FOLDS_TRIED if Offer(tuple(first), m).seconds(n, machine) <= left), 1)
-    offer = Offer((), m)
+    planned = Offer(() if tuned else tuple(first), 1, tuple(tuned))
+    offer = Offer((), _folds(planned, n, machine, left), tuple(tuned))
     for one in sorted(few, key=lambda one: (one not in first, (one in first) == (one.role == "transfer"))):
         fitting = _fitting(offer, one, n, machine, left)
         if fitting is None:
@@ -162,9 +167,26 @@ def grant(
             out.append(LeftOut(name=one.name, minutes=least / 60, why=why))
             continue
         offer = fitting
-    offer = _richer(offer, n, machine, left)
-    climbs = tuple(_climb(one, offer.m, n, machine) for one in offer.arms)
-    return climbs, offer.finalists, tuple(out)
+    return tuple(_climb(one, offer.m, n, machine) for one in _richer(offer, n, machine, left).arms), tuple(out)
+
+
+def places(tuned: Sequence[PlanLearner], n: int, machine: Machine, seconds: float) -> tuple[int, int]:
+    """On how many folds arms that have chosen are scored, and how many of each side: folds come first.
+
+    Args:
+        tuned: arms that were tried.
+        n: training examples.
+        machine: timed steps.
+        seconds: what is left.
+    """
+    left, alone = seconds * (1 - RESERVE), Offer((), 1, tuple(tuned))
+    offer = replace(alone, m=_folds(alone, n, machine, left))
+    more = (replace(offer, finalists=count) for count in range(len(tuned), 1, -1))
+    return offer.m, next((one for one in more if one.seconds(n, machine) <= left), offer).finalists
+
+
+def _folds(offer: Offer, n: int, machine: Machine, left: float) -> int:
+    return next((m for m in FOLDS_TRIED if replace(offer, m=m).seconds(n, machine) <= left), 1)
 
 
 def _cheapest(arms: Sequence[PlanLearner], role: str, n: int, machine: Machine) -> list[PlanLearner]:
@@ -184,21 +206,21 @@ def _fitting(offer: Offer, arm: PlanLearner, n: int, machine: Machine, left: flo
 
 
 def _richer(offer: Offer, n: int, machine: Machine, left: float) -> Offer:
-    """The offer with more choices for each arm, then with more arms that are scored, as far as they fit."""
+    """The offer with more choices for each arm, as far as they fit."""
     for at, one in enumerate(offer.arms):
         for most in range(ALL_CHOICES, one.most, -1):
             arms = (*offer.arms[:at], replace(one, most=most), *offer.arms[at + 1 :])
             if (larger := replace(offer, arms=arms)).seconds(n, machine) <= left:
                 offer = larger
                 break
-    more = [replace(offer, finalists=count) for count in range(len(offer.arms), 1, -1)]
-    return next((one for one in more if one.seconds(n, machine) <= left), offer)
+    return offer
 
 
 def _climb(arm: PlanLearner, m: int, n: int, machine: Machine) -> Climb:
     seconds = climb_cost(arm, n, machine, arm.epochs, m)
-    facts = {"epochs": arm.epochs, "choices": len(arm.choices), "m": m, "seconds": seconds}
-    return Climb.model_validate({"arm": arm.name, "source": next(iter(arm.sources)), **facts})
+    return Climb(
+        arm=arm.name, source=next(iter(arm.sources)), epochs=arm.epochs, choices=len(arm.choices), seconds=seconds
+    )
 
 
 def optimistic(best: float) -> float:

@@ -87,16 +87,6 @@ def tier0(bench: Bench, learners: Sequence[PlanLearner], oof: OutOfFold) -> dict
     return found
 
 
-def tier1(bench: Bench, learner: PlanLearner, climb: Climb, oof: OutOfFold) -> tuple[PlanLearner, list[Done]]:
-    """Choose what the plan leaves open on fold 0's training part, then score m folds.
-
-    Returns:
-        The learner with the resolved plan, and what each piece of work left: the inner run first.
-    """
-    resolved, inner = tune(bench, learner, climb)
-    return resolved, [inner, *score(bench, resolved, climb.m, oof)]
-
-
 def tune(bench: Bench, learner: PlanLearner, climb: Climb) -> tuple[PlanLearner, Done]:
     """Choose what the plan leaves open on an inner split of fold 0's training part; the learner with it filled in."""
     trying = replace(learner, epochs=climb.epochs, most=climb.choices)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from headstart.advisor import work as work_file
 from headstart.advisor.arms import Arms, of_source
-from headstart.advisor.budget import affordable_repeats, grant, last_phase, least_cost, optimistic
+from headstart.advisor.budget import affordable_repeats, grant, last_phase, least_cost, optimistic, places
 from headstart.advisor.clock import Clock
 from headstart.advisor.ladder import Bench, refits, score, tier0, tune
 from headstart.advisor.learning_curve import Curves, learning_curves
@@ -155,9 +155,8 @@ def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: flo
         if optimistic(floor) < best:
             pruned |= {one.name: f"even an optimistic {optimistic(floor):.3f} is below {best:.3f}" for one in runners}
             runners = []
-    climbs, finalists, out = grant(runners, len(bench.data), work.machine, seconds_left)
-    decided = {"climbs": climbs, "finalists": finalists, "not_climbed": out, "pruned": pruned}
-    return work.model_copy(update=decided)
+    climbs, out = grant(runners, len(bench.data), work.machine, seconds_left)
+    return work.model_copy(update={"climbs": climbs, "not_climbed": out, "pruned": pruned})
 
 
 def settled(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: Callable[[], float]) -> Work:
@@ -179,39 +178,84 @@ class Climbed:
     """What tier 1 left.
 
     Attributes:
+        work: with all that was decided on the way.
         learners: arms that were scored, with resolved plans.
         done: what each piece of an arm's work left, the inner run first.
         out: arms that were not scored: (what became of them, why).
     """
 
+    work: Work
     learners: dict[str, PlanLearner] = field(default_factory=dict)
     done: dict[str, Sequence[Done]] = field(default_factory=dict)
     out: dict[str, tuple[Status, str]] = field(default_factory=dict)
 
 
-def climb(bench: Bench, arms: Arms, tier: Tier0, work: Work) -> Climbed:
-    """Tier 1: every granted arm chooses what its plan leaves open, and the best of each side are scored on folds."""
-    found, tuned = Climbed(), dict[str, tuple[PlanLearner, Done]]()
-    climbs = {one.arm: one for one in work.climbs or ()}
-    for name, one in climbs.items():
-        learner = next(arm for arm in bound(arms, one.source) if arm.name == name)
-        try:
-            tuned[name] = tune(bench, learner, one)
-        except DivergedError as error:  # one arm's bad rate must not cost the user the others
-            found.out[name] = ("failed", str(error).splitlines()[0])
-    for role in ("control", "transfer"):
-        order = sorted((n for n, (one, _) in tuned.items() if one.role == role), key=lambda n: _least(tuned[n][1]))
-        for name in order[: work.finalists]:
-            learner, inner = tuned[name]
+@dataclass(frozen=True)
+class Tuned:
+    """Arms that have chosen what their plans leave open, and those that could not."""
+
+    arms: dict[str, tuple[PlanLearner, Done]] = field(default_factory=dict)
+    failed: dict[str, tuple[Status, str]] = field(default_factory=dict)
+
+    @property
+    def learners(self) -> tuple[PlanLearner, ...]:
+        """With resolved plans."""
+        return tuple(learner for learner, _ in self.arms.values())
+
+
+def tuned(
+    bench: Bench, arms: Arms, tier: Tier0, work: Work, left: Callable[[], float], save: Callable[[Work], None]
+) -> tuple[Work, Tuned]:
+    """Every granted arm chooses what its plan leaves open.
+
+    Most stop early, and are cheap to score then: what that leaves goes to arms that seemed unaffordable, and at last
+    into folds. Whatever is decided stands in the work before it is done; work that says it all decides nothing.
+    """
+    found, n = Tuned(), len(bench.data)
+    source = next((one.source for one in work.climbs or () if one.source in work.sources), tier.source)
+    competing = bound(arms, source)
+    while True:
+        for one in work.climbs or ():
+            if one.arm in found.arms or one.arm in found.failed:
+                continue
+            learner = next(arm for arm in bound(arms, one.source) if arm.name == one.arm)
             try:
-                scored = score(bench, learner, climbs[name].m, tier.oof)
+                found.arms[one.arm] = tune(bench, learner, one)
+            except DivergedError as error:  # one arm's bad rate must not cost the user the others
+                found.failed[one.arm] = ("failed", str(error).splitlines()[0])
+        if work.m is not None:
+            return work, found
+        missing = {one.name for one in work.not_climbed}
+        waiting = [one for one in competing if one.name in missing]
+        climbs, out = grant(waiting, n, work.machine, left(), found.learners) if found.arms else ((), ())
+        if climbs:
+            work = work.model_copy(update={"climbs": (*(work.climbs or ()), *climbs), "not_climbed": out})
+        else:
+            m, finalists = places(found.learners, n, work.machine, left())
+            work = work.model_copy(update={"m": m, "finalists": finalists})
+        save(work)
+
+
+def climb(
+    bench: Bench, arms: Arms, tier: Tier0, work: Work, left: Callable[[], float], save: Callable[[Work], None]
+) -> Climbed:
+    """Tier 1: every granted arm chooses what its plan leaves open, and the best of each side are scored on folds."""
+    work, tried = tuned(bench, arms, tier, work, left, save)
+    found = Climbed(work, out=dict(tried.failed))
+    for role in ("control", "transfer"):
+        mine = {name: inner for name, (one, inner) in tried.arms.items() if one.role == role}
+        order = sorted(mine, key=lambda name: _least(mine[name]))
+        for name in order[: work.finalists]:
+            learner, inner = tried.arms[name]
+            try:
+                scored = score(bench, learner, work.m or 1, tier.oof)
             except DivergedError as error:
                 found.out[name] = ("failed", str(error).splitlines()[0])
                 continue
             found.learners[name], found.done[name] = replace(learner, step=None), [inner, *scored]
         for name in order[work.finalists :]:
-            best, mine = _least(tuned[order[0]][1]), _least(tuned[name][1])
-            found.out[name] = ("pruned", f"loss {mine:.3f} on the inner split, where {order[0]} has {best:.3f}")
+            best, own = _least(mine[order[0]]), _least(mine[name])
+            found.out[name] = ("pruned", f"loss {own:.3f} on the inner split, where {order[0]} has {best:.3f}")
     return found
 
 
@@ -241,7 +285,9 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
     """
     check_competes(arms, work)
     with clock.stage("train"):
-        climbed = climb(bench, arms, tier, work)
+        seconds = work.asked.minutes * 60
+        climbed = climb(bench, arms, tier, work, lambda: seconds - clock.total, save)
+        work = climbed.work
     learners = {one.name: one for one in arms.closed} | climbed.learners
     roles: dict[str, Role] = {name: one.role for name, one in learners.items()}
     metric = metric_named(work.asked.metric)

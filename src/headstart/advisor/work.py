@@ -43,7 +43,7 @@ class LeftOut(_Part):
 
 
 class Climb(_Part):
-    """A gradient arm that was granted time: tried for `epochs` on an inner split, if it is best scored on `m` folds."""
+    """A gradient arm that was granted time: tried for `epochs` on an inner split, scored on folds if it does well."""
 
     arm: str
     source: str
@@ -51,8 +51,7 @@ class Climb(_Part):
     choices: int = Field(
         default=1, description="of rate and norm policy that are tried, where its plan leaves them open"
     )
-    m: int
-    seconds: float
+    seconds: float = Field(description="that it needs at most, scoring included")
 
 
 class Work(_Part):
@@ -69,7 +68,8 @@ class Work(_Part):
         default=None, description="fold maps that tier 0 runs; null until it is known what one costs"
     )
     climbs: tuple[Climb, ...] | None = Field(default=None, description="null until tier 0 is done")
-    finalists: int = Field(default=1, description="arms of each side, transfer and control, that are scored on folds")
+    m: int | None = Field(default=None, description="folds that finalists are scored on; null until arms have chosen")
+    finalists: int | None = Field(default=None, description="arms of each side, transfer and control, that are scored")
     not_climbed: tuple[LeftOut, ...] = ()
     pruned: dict[str, str] = Field(default_factory=dict)
     modes: dict[str, Mode] = Field(default_factory=dict, description="precision and backend of each source's features")
