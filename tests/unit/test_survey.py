@@ -105,7 +105,7 @@ def test_the_control_comes_first() -> None:
 
 
 def test_arms_that_chose_few_epochs_leave_room_for_others() -> None:
-    seconds = 100
+    seconds = 210
     first, out = grant(ARMS, 300, MACHINE, seconds)
     assert {one.name for one in out} >= {"finetune"}
     short = [

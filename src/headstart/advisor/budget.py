@@ -15,6 +15,7 @@ EXTRACT_SHARE = 0.35  # of the time may go into features; a source beyond that i
 RESERVE = 0.08  # of the time kept for evaluation, learning curves, writing and the unforeseen
 REPEATS_SHARE = 0.4  # of the time that is left may go into repeating tier 0 on further fold maps
 FOLDS_TRIED = (5, 3, 2, 1)
+IN_VIEW = (3, 2, 1)  # folds that are kept affordable while arms are granted: beyond them another arm is worth more
 FOLD = 1 - 1 / FOLDS  # of the examples are learned from where one fold is scored
 FEW_CHOICES, ALL_CHOICES = 2, len(RATES) * len(NORMS)
 HEADROOM = 0.6  # share of tier 0's errors that fine-tuning is optimistically given: benchmarks/results/elpv.json
@@ -157,7 +158,7 @@ def grant(
     few = [replace(one, epochs=wish(one, n).wanted, most=FEW_CHOICES) for one in learners]
     first = [*[one for one in few if one.role == "transfer"][:1], *_cheapest(few, "control", n, machine)]
     planned = Offer(() if tuned else tuple(first), 1, tuple(tuned))
-    offer = Offer((), _folds(planned, n, machine, left), tuple(tuned))
+    offer = Offer((), _folds(planned, IN_VIEW, n, machine, left), tuple(tuned))
     for one in sorted(few, key=lambda one: (one not in first, (one in first) == (one.role == "transfer"))):
         fitting = _fitting(offer, one, n, machine, left)
         if fitting is None:
@@ -180,13 +181,13 @@ def places(tuned: Sequence[PlanLearner], n: int, machine: Machine, seconds: floa
         seconds: what is left.
     """
     left, alone = seconds * (1 - RESERVE), Offer((), 1, tuple(tuned))
-    offer = replace(alone, m=_folds(alone, n, machine, left))
+    offer = replace(alone, m=_folds(alone, FOLDS_TRIED, n, machine, left))
     more = (replace(offer, finalists=count) for count in range(len(tuned), 1, -1))
     return offer.m, next((one for one in more if one.seconds(n, machine) <= left), offer).finalists
 
 
-def _folds(offer: Offer, n: int, machine: Machine, left: float) -> int:
-    return next((m for m in FOLDS_TRIED if replace(offer, m=m).seconds(n, machine) <= left), 1)
+def _folds(offer: Offer, tried: Sequence[int], n: int, machine: Machine, left: float) -> int:
+    return next((m for m in tried if replace(offer, m=m).seconds(n, machine) <= left), 1)
 
 
 def _cheapest(arms: Sequence[PlanLearner], role: str, n: int, machine: Machine) -> list[PlanLearner]:
