@@ -200,10 +200,7 @@ def fit(
         UserError: whatever the user can mend.
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
-    replayed = None if replay is None else work_file.read(Path(replay))
-    if replayed is not None:  # what is not said again is as it was
-        sources, strategies = sources or replayed.asked.sources, strategies or replayed.asked.strategies
-        stage, minutes = stage or replayed.asked.stage, replayed.asked.minutes
+    replayed, sources, strategies, stage, minutes = _as_before(replay, sources, strategies, stage, minutes)
     wanted = _checked(sources, strategies, metric, minutes)
     with clock.stage("read"):
         data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
@@ -211,8 +208,7 @@ def fit(
         loaded = _loaded(wanted[0], access, shown)
     asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
     finished = store.root / "runs" / (_digest(asked) + "-tested" * self_test) if out is None else Path(out)
-    known = None if replay else runs.answered(finished, asked)
-    if known is not None and (known.self_test or not self_test):
+    if not replay and (known := runs.answered(finished, asked, self_test=self_test)) is not None:
         shown.say(f"{finished} has answered this already; remove it to run again")
         return Result(known, finished)
     work = runs.begin(runs.free(finished), asked, replayed)
@@ -306,6 +302,16 @@ def load(run: str | Path) -> Result:
         UserError: the folder holds no finished run.
     """
     return Result(runs.read_record(Path(run)), Path(run))
+
+
+def _as_before(
+    replay: str | Path | None, sources: Sequence[str], strategies: Sequence[str], stage: str | None, minutes: float
+) -> tuple[Work | None, Sequence[str], Sequence[str], str | None, float]:
+    """The work to replay, if any, and what was asked: what is not said again is as it was."""
+    if replay is None:
+        return None, sources, strategies, stage, minutes
+    was = (work := work_file.read(Path(replay))).asked
+    return work, sources or was.sources, strategies or was.strategies, stage or was.stage, was.minutes
 
 
 def _surveyed(question: Question, work: Work | None, store: Store, shown: Progress, clock: Clock) -> Survey:

@@ -59,11 +59,12 @@ def free(out: Path) -> Path:
     return out
 
 
-def answered(finished: Path, asked: Asked) -> Record | None:
-    """The record of a finished run that has answered this very question already."""
+def answered(finished: Path, asked: Asked, *, self_test: bool) -> Record | None:
+    """The record of a finished run that has answered this very question, and tested itself where that is asked."""
     if not (finished / RECORD).exists() or not (finished / work_file.NAME).exists():
         return None
-    return read_record(finished) if work_file.read(finished / work_file.NAME).asked == asked else None
+    known = read_record(finished) if work_file.read(finished / work_file.NAME).asked == asked else None
+    return None if known is None or (self_test and not known.self_test) else known
 
 
 def unfinished(finished: Path) -> Path:

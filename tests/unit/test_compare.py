@@ -31,6 +31,7 @@ from headstart.modalities.image.modality import IMAGE
 from headstart.sources.load import load
 from headstart.sources.source import Source
 from headstart.training.plan_learner import PlanLearner
+from headstart.training.trials import epochs_run
 
 N = 300
 TRUTH, GROUPS = np.arange(N) % 2, np.arange(N)
@@ -180,7 +181,8 @@ def test_training_is_paid_for_by_timed_steps_and_every_rate_that_is_tried(tmp_pa
         found[name] = pieces([made], 100, 1, work(), Ledger(tmp_path))
         choosing, *folds = found[name]
         assert choosing.name == made.choosing(0)
-        tries = len(made.learner.rates)
+        longest = made.learner.longest
+        tries = epochs_run(len(made.learner.choices), longest) / longest
         assert choosing.seconds == pytest.approx(tries * 0.8 * folds[0].seconds)
         assert folds[0].seconds > 0
     assert len(found["open"]) == len(found["fixed"]) == 6

@@ -62,9 +62,12 @@ def test_every_plan_can_be_explained_and_differs_from_itself_in_nothing(name: st
 
 def test_differences_are_readable_lines(tiny: Source) -> None:
     assert differences(plan("lp-ft"), plan("partial"), tiny) == (
-        "train 1, stage:layer2: rate 0.4 (36,384 parameters, norm in inference mode) -> frozen (36,384 parameters)",
-        "train 1, stage:layer3: rate 0.6 (42,432 parameters, norm in inference mode) -> "
-        "rate 1 (42,432 parameters, norm in inference mode)",
+        "train 1, norm: open -> inference",
+        "train 1, stage:layer2: rate 0.4 (36,384 parameters, norm measured) -> frozen (36,384 parameters)",
+        "train 1, stage:layer3: rate 0.6 (42,432 parameters, norm measured) -> "
+        "rate 1 (42,432 parameters, norm inference)",
+        "train 1, stage:layer4: rate 1 (267,840 parameters, norm measured) -> "
+        "rate 1 (267,840 parameters, norm inference)",
     )
     assert differences(plan("linear"), plan("all-stages")) == (
         "solve 1, stages: last -> *",
@@ -135,7 +138,7 @@ def test_diff_prints_a_line_for_each_difference(capsys: Capture) -> None:
     assert capsys.readouterr().out == "scratch and scratch-twin do the same\n"
     assert main(["plan", "diff", "lp-ft", "partial", "--source", TINY, "--json", "-q"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["first"], said["second"], len(said["differences"])) == ("lp-ft", "partial", 2)
+    assert (said["first"], said["second"], len(said["differences"])) == ("lp-ft", "partial", 4)
 
 
 def test_an_unknown_plan_is_a_mistake_with_a_near_name(capsys: Capture) -> None:

@@ -60,6 +60,7 @@ class Ledger:
         if read is None:
             return None
         self.resumed += name not in self._mine
+        self._mine.add(name)  # looked up again it is no other unit
         arrays, facts = read
         return Done(
             probabilities=arrays["probabilities"],

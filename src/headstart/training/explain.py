@@ -105,7 +105,7 @@ def _comparable(view: PhaseView) -> dict[str, str]:
 
 
 def _part_said(part: GroupRow) -> str:
-    norm = "" if part.norm in ("none", "frozen") else f", norm in {part.norm} mode"
+    norm = "" if part.norm in ("none", "frozen") else f", norm {part.norm}"
     return f"{rate_said(part.rate)} ({part.parameters:,} parameters{norm})"
 
 

@@ -322,7 +322,7 @@ def _best(fitted: FittedNet) -> int:
 def loss(fitted: FittedNet) -> float:
     """The validation loss of the net as it is."""
     assert fitted.last is not None, "it was just trained"
-    found = fitted.last.history[_best(fitted) - 1].validation_loss
+    found = fitted.last.history[fitted.last.best_epoch - 1].validation_loss
     return np.inf if found is None else found
 
 
