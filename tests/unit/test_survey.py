@@ -139,7 +139,7 @@ def test_few_examples_are_gone_through_more_often() -> None:
 
 
 def test_tier_0_is_repeated_as_often_as_the_time_allows() -> None:
-    assert [affordable_repeats(4, 10.0, left) for left in (0.0, 30.0, 60.0, 600.0)] == [1, 2, 3, 4]
+    assert [affordable_repeats(4, 10.0, left) for left in (-500.0, 0.0, 30.0, 60.0, 600.0)] == [1, 1, 2, 3, 4]
     assert affordable_repeats(1, 1.0, 100.0) == 1
 
 

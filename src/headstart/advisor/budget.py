@@ -23,7 +23,7 @@ HEADROOM = 0.6  # share of tier 0's errors that fine-tuning is optimistically gi
 
 def affordable_repeats(maps: int, one: float, left: float) -> int:
     """How many of the fold maps tier 0 should run, when the first took so many seconds and so many are left."""
-    return 1 + min(maps - 1, int(left * REPEATS_SHARE / max(one, 1e-9)))
+    return 1 + max(0, min(maps - 1, int(left * REPEATS_SHARE / max(one, 1e-9))))
 
 
 @dataclass(frozen=True)
