@@ -396,7 +396,10 @@ def test_minutes_become_gradient_work(photos: Path, tmp_path: Path) -> None:
     work: Work = work_file.read(result.run / work_file.NAME)
     assert work.climbs
     assert {"lp-ft", "scratch", "scratch-twin"} >= {climb.arm for climb in work.climbs}
-    assert sum(climb.seconds for climb in work.climbs) <= 30
-    statuses = {c.name: c.status for c in result.record.candidates}
-    assert all(statuses[climb.arm] == "done" for climb in work.climbs)
+    assert all(climb.seconds <= 30 for climb in work.climbs), "each must fit alone, whatever the others leave"
+    assert work.m
+    assert work.finalists
+    statuses = {climb.arm: c.status for climb in work.climbs for c in result.record.candidates if c.name == climb.arm}
+    assert set(statuses.values()) <= {"done", "pruned"}, "what was granted was tried"
+    assert "done" in statuses.values()
     assert verify(result.run).ok
