@@ -205,7 +205,7 @@ class PlanLearner:
     def choices(self) -> tuple[Choice, ...]:
         """What is tried where the plan leaves rate or norm policy open."""
         nets = (source.model for source in self.sources.values() if isinstance(source, Source))
-        statistics = any(hasattr(module, "running_mean") for net in nets for module in net.modules())
+        statistics = any(name.endswith("running_mean") for net in nets for name, _ in net.named_buffers())
         return choices(self.plan, statistics=statistics)[: self.most]
 
     @property
