@@ -1,6 +1,6 @@
 """Does measuring choose better than any fixed recipe? Cells of source, target and labels, everything judged on a pool.
 
-    .venv/bin/python benchmarks/bench_selector.py [--cells small large] [--minutes 1] [--only NAME ...]
+    .venv/bin/python benchmarks/bench_selector.py [--cells small large] [--minutes 1] [--draws 0 1 2] [--only NAME ...]
 
 In every cell (see transfer_cells.py) the shipped ladder has so many minutes; what it delivers, every other arm, and the
 fixed recipes are fitted on the same labels and judged on the pool. The oracle is the arm that is best on half A of the
@@ -8,7 +8,8 @@ pool; it, and everything else, is scored on half B. Regret is oracle minus deliv
 half A. Beside headstart: always linear, always LP-FT, always fine-tune, always from scratch (the source's own
 architecture where it is small, else the small control net), and the textbook's rule: by labels a class (20 and more
 are many) and by leave-one-out similarity, linear, LP-FT, the best earlier stage, or LP-FT again. Fixed recipes choose
-rate and epochs as the shipped arms do, unhurried.
+rate and epochs as the shipped arms do, unhurried. A cell may be drawn several times: two or five labels a class are a
+lottery, so that what a cell says is the mean over its draws.
 Finished cells are kept under .bench/selector and not run again.
 """
 
@@ -170,11 +171,11 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for policy in policies(rows[0]):
         taken = [(row, policies(row)[policy]) for row in rows]
-        regrets = np.array([row["B"][best(row)] - row["B"][arm] for row, arm in taken])
-        below = np.array([row["B"][best(row, "control")] - row["B"][arm] for row, arm in taken])
+        regrets = of_cells(rows, [row["B"][best(row)] - row["B"][arm] for row, arm in taken])
+        below = of_cells(rows, [row["B"][best(row, "control")] - row["B"][arm] for row, arm in taken])
         draws = np.random.default_rng(0).choice(regrets, (2000, len(regrets))).mean(axis=1)
         found[policy] = {
-            "cells": len(rows), "mean regret": round(float(regrets.mean()), 2),
+            "cells": len(regrets), "runs": len(rows), "mean regret": round(float(regrets.mean()), 2),
             "interval": [round(float(q), 2) for q in np.quantile(draws, [0.05, 0.95])],
             "worst regret": round(float(regrets.max()), 2),
             "share over a point below the control": round(float((below > 1).mean()), 3),
@@ -182,6 +183,14 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             "seconds": round(float(np.mean([_seconds(row, arm) for row, arm in taken])), 1),
         }  # fmt: skip
     return found
+
+
+def of_cells(rows: Sequence[Mapping[str, Any]], values: Sequence[float]) -> np.ndarray:
+    """(cells,) means over the draws of each cell."""
+    cells: dict[tuple[str, str, int], list[float]] = {}
+    for row, value in zip(rows, values, strict=True):
+        cells.setdefault((row["source"], row["target"], row["each"]), []).append(value)
+    return np.array([np.mean(found) for found in cells.values()])
 
 
 def _plain(name: str) -> str:
@@ -199,13 +208,15 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=None, help="1 for small nets and 5 for large ones, if not said"
     )
+    parser.add_argument("--draws", nargs="+", type=int, default=[0], help="which draws of every cell")
     parser.add_argument("--only", nargs="*", default=[])
     asked = parser.parse_args()
     for kind in asked.cells:
         minutes = asked.minutes or {"small": 1.0, "large": 5.0}[kind]
         if kind == "small":
             one_thread()
-        for cell in {"small": SMALL, "large": LARGE}[kind]:
+        cells = {"small": SMALL, "large": LARGE}[kind]
+        for cell in (replace(cell, seed=draw) for draw in asked.draws for cell in cells):
             path = FOLDER / f"{cell.name}-{minutes:g}.json"
             if path.exists() or (asked.only and cell.name not in asked.only):
                 continue
