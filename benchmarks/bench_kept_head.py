@@ -130,7 +130,7 @@ def learned(case: Case, seed: int) -> Source:
     )  # fmt: skip
     net = Source(card, model).net(len(case.old))
     phase = Train((Rule("*", 1.0),), epochs=16, lr=3e-3, batch=64, norm="train", decay=0.05)
-    train(net, card, phase, view, pixels=Memory(), seed=seed)
+    train(net, card, phase, view, prepared=Memory(), seed=seed)
     head = {f"{card.head}.{name}": tensor for name, tensor in net.head.state_dict().items()}
     model.load_state_dict({**net.trunk.state_dict(), **head}, strict=True)
     return Source(card, model.eval())
@@ -161,7 +161,7 @@ def run(case: Case, seed: int) -> list[dict[str, object]]:
         net = source.net(few.task.outputs, seed)
         for phase in plan.phases:
             assert isinstance(phase, Train)
-            train(net, source.card, phase, few, pixels=Memory(), seed=seed)
+            train(net, source.card, phase, few, prepared=Memory(), seed=seed)
         seconds = time.perf_counter() - started
         after = accuracy(net, old)
         row = {"case": case.name, "seed": seed, "arm": plan.name, "old before": before, "old after": after}

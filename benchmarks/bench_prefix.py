@@ -152,7 +152,7 @@ def timed(source: Source, phase: Train, data: Dataset, pictures: Pictures, store
     """Train a fresh copy of the source; without a store by the plain loop."""
     net = source.net(2)
     wall, processor = time.perf_counter(), time.process_time()
-    train(net, source.card, phase, data, pixels=pictures, seed=SEED, store=store)
+    train(net, source.card, phase, data, prepared=pictures, seed=SEED, store=store)
     return Timed(net, time.perf_counter() - wall, time.process_time() - processor)
 
 

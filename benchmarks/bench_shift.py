@@ -43,7 +43,7 @@ from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.features.extract import extract
-from headstart.features.pixels import Pixels
+from headstart.features.prepared import Prepared
 from headstart.features.table import FeatureTable
 from headstart.sources.load import load
 from headstart.sources.source import Source
@@ -198,7 +198,7 @@ def fitted(strategy: Plan, source: Source, view: Dataset, features: FeatureTable
 
 def accuracies(found: FittedNet, view: Dataset) -> dict[str, float]:
     """In points, on clean and on changed pictures."""
-    pixels = Pixels(view, found.origin.card.input, found.store)
+    pixels = Prepared(view, found.origin.card.input, found.store)
     shown = {"clean": pixels} | {change.__name__: Changed(pixels, change) for change in CHANGES}
     right = {name: predict(found.net, view, given).argmax(axis=1) == view.targets for name, given in shown.items()}
     return {name: 100 * float(hits.mean()) for name, hits in right.items()}

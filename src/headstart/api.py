@@ -244,7 +244,7 @@ def advise(
         found = survey(question, None, store, shown, clock)
         with clock.stage("select"):
             seen = glance(found.bench, found.arms, found.work.sources, metric_named(asked.metric))
-        work = with_steps(found.work, found.arms, seen.tier, len(found.bench.data), asked.minutes * 60)
+        work = with_steps(found.work, found.arms, seen.tier, found.bench.data, asked.minutes * 60)
         return options(found.bench, found.arms, work, seen, found.cards.values())
 
 

@@ -34,7 +34,7 @@ def packaged(name: str) -> Source:
 
 def last_stage(net: StagedNet) -> Tensor:
     with torch.inference_mode():
-        return net.eval().trunk(net.normalise(pictures(net.card.input.size)))
+        return net.eval().trunk(net.front(pictures(net.card.input.size)).given)
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -127,7 +127,7 @@ def test_own_head_is_the_classifier_on_the_last_stage() -> None:
     pixels = pictures(source.input.size)
     features = source.tapper()(pixels)["head"].double().numpy()
     with torch.inference_mode():
-        logits = source.model(source.net(1).normalise(pixels)).numpy()
+        logits = source.model(source.net(1).front(pixels).given).numpy()
     np.testing.assert_allclose(features @ weight.T + bias, logits, atol=1e-3)
 
 

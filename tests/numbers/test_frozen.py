@@ -22,6 +22,9 @@ FROZEN_FRONT = (Rule("head", 1.0), Rule("stage:..-2", None), Rule("*", 1.0))
 class Same:
     name, version, changes = "test", "1", "all"
 
+    def size(self, item: Item) -> int:
+        return 1
+
     def prepare(self, item: Item, card_input: object) -> np.ndarray:
         raise NotImplementedError
 
@@ -60,7 +63,7 @@ def test_a_frozen_front_keeps_every_bit_and_the_rest_moves() -> None:
     source = load.load(SOURCE)
     net = source.net(2)
     before = snapshot(net)
-    train(net, source.card, phase(FROZEN_FRONT), view(), pixels=Noise(), seed=0)
+    train(net, source.card, phase(FROZEN_FRONT), view(), prepared=Noise(), seed=0)
     last = {f"trunk.{name}" for name in source.card.stages[-1].parameters}
     moving = {name for name in changed(net, before) if "running" not in name and "num_batches" not in name}
     assert moving == last | {"head.weight", "head.bias"}
@@ -73,7 +76,7 @@ def test_a_frozen_trunk_moves_the_head_alone() -> None:
     source = load.load(SOURCE)
     net = source.net(2)
     before = snapshot(net)
-    train(net, source.card, phase((Rule("head", 1.0), Rule("*", None))), view(), pixels=Noise(), seed=0)
+    train(net, source.card, phase((Rule("head", 1.0), Rule("*", None))), view(), prepared=Noise(), seed=0)
     assert changed(net, before) == {"head.weight", "head.bias"}
 
 
@@ -82,7 +85,7 @@ def test_adapted_norms_have_the_targets_statistics_where_the_net_learns_and_the_
     net, again = source.net(2), source.net(2)
     before = snapshot(net)
     for one in (net, again):
-        train(one, source.card, phase(FROZEN_FRONT, "adapt"), view(), pixels=Noise(), seed=0)
+        train(one, source.card, phase(FROZEN_FRONT, "adapt"), view(), prepared=Noise(), seed=0)
     statistics = {name.rpartition(".")[0] for name in changed(net, before) if name.endswith("running_mean")}
     last = {f"trunk.{name}".rpartition(".")[0] for name in source.card.stages[-1].parameters}
     assert statistics
@@ -98,7 +101,7 @@ def test_inference_norms_move_their_weights_and_not_their_statistics() -> None:
     source = load.load(SOURCE)
     net = source.net(2)
     before = snapshot(net)
-    train(net, source.card, phase((Rule("*", 1.0),), norm="inference"), view(), pixels=Noise(), seed=0)
+    train(net, source.card, phase((Rule("*", 1.0),), norm="inference"), view(), prepared=Noise(), seed=0)
     found = changed(net, before)
     assert not any("running" in name or "num_batches" in name for name in found)
     assert any(f"trunk.{norm}.weight" in found for norm in source.card.norms)
@@ -124,7 +127,7 @@ def test_a_norm_that_would_move_is_caught(norm: str) -> None:
     rules = FROZEN_FRONT if norm == "train" else (Rule("*", 1.0),)  # frozen by a rule, or by the policy of norms
     setattr(net.get_submodule(parent), child, stubborn)
     with pytest.raises(FrozenMovedError, match="running_mean"):
-        train(net, source.card, phase(rules, norm=norm), view(), pixels=Noise(), seed=0)
+        train(net, source.card, phase(rules, norm=norm), view(), prepared=Noise(), seed=0)
 
 
 def test_weight_decay_and_a_hand_on_the_weights_are_caught() -> None:
@@ -138,7 +141,7 @@ def test_weight_decay_and_a_hand_on_the_weights_are_caught() -> None:
 
     net.register_forward_hook(meddle)
     with pytest.raises(FrozenMovedError, match=r"1 frozen tensors moved"):
-        train(net, source.card, phase(FROZEN_FRONT), view(), pixels=Noise(), seed=0)
+        train(net, source.card, phase(FROZEN_FRONT), view(), prepared=Noise(), seed=0)
 
 
 def test_the_backward_pass_stops_where_the_frozen_front_ends() -> None:
@@ -154,6 +157,6 @@ def test_the_backward_pass_stops_where_the_frozen_front_ends() -> None:
 
     for stage in source.card.stages[:-1]:
         note(stage.tap)
-    train(net, source.card, phase(FROZEN_FRONT), view(), pixels=Noise(), seed=0)
+    train(net, source.card, phase(FROZEN_FRONT), view(), prepared=Noise(), seed=0)
     assert len(graph) == len(source.card.stages) - 1
     assert not any(graph.values())

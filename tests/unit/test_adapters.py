@@ -13,7 +13,7 @@ from headstart.core.plan import Rule, Train
 from headstart.core.progress import Silent
 from headstart.data.store import Store
 from headstart.features.extract import extract
-from headstart.features.pixels import Pixels
+from headstart.features.prepared import Prepared
 from headstart.sources.load import load
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
@@ -48,7 +48,7 @@ def adapter_tensors(net: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def descend(net: StagedNet, source: Source, phase: Train, folder: Path) -> StagedNet:
-    train(net, source.card, phase, DATA, pixels=Pixels(DATA, source.card.input, Store(folder)), seed=0)
+    train(net, source.card, phase, DATA, prepared=Prepared(DATA, source.card.input, Store(folder)), seed=0)
     return net
 
 
@@ -154,7 +154,7 @@ def test_a_frozen_weight_under_an_adapter_that_moves_is_caught(tiny: Source, tmp
 def test_a_step_with_adapters_can_be_timed(tiny: Source) -> None:
     net = tiny.net(3)
     names = sorted(net.state_dict())
-    assert time_step(net, tiny.card, LORA, SIDE, 4) > 0
+    assert time_step(net, tiny.card, LORA, torch.zeros(4, SIDE, SIDE, 3, dtype=torch.uint8)) > 0
     assert sorted(net.state_dict()) == names
 
 
@@ -261,7 +261,7 @@ def test_the_frozen_trunk_under_it_runs_once_for_each_view(tiny: Source, tmp_pat
     seen: list[int] = []
     net = source.net(3)
     net.get_submodule("trunk.layer4").register_forward_hook(lambda _m, _i, out: seen.append(len(out)))
-    pixels = Pixels(DATA, source.card.input, Store(tmp_path))
-    train(net, source.card, phase, DATA, pixels=pixels, seed=0, store=Store(tmp_path))
+    pixels = Prepared(DATA, source.card.input, Store(tmp_path))
+    train(net, source.card, phase, DATA, prepared=pixels, seed=0, store=Store(tmp_path))
     learned = sum(n for n in seen if n > 2)  # what is tried on one or two pictures is the search for the boundary
     assert learned == len(DATA) * (1 + phase.views) < len(DATA) * 8

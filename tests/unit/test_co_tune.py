@@ -14,7 +14,7 @@ from headstart.core.plan import Plan, Rule, Train
 from headstart.core.progress import Silent
 from headstart.data.store import Store
 from headstart.features.extract import extract
-from headstart.features.pixels import Pixels
+from headstart.features.prepared import Prepared
 from headstart.metrics.calibration import temperature
 from headstart.sources.load import load
 from headstart.sources.source import Source
@@ -63,8 +63,8 @@ def classifier(source: Source, folder: Path) -> OwnHead:
 
 def descend(net: StagedNet, source: Source, phase: Train, folder: Path, own: OwnHead | None, store: bool) -> Trained:
     kept = Store(folder)
-    pixels = Pixels(DATA, source.card.input, kept)
-    return train(net, source.card, phase, DATA, pixels=pixels, seed=0, store=kept if store else None, own=own)
+    pixels = Prepared(DATA, source.card.input, kept)
+    return train(net, source.card, phase, DATA, prepared=pixels, seed=0, store=kept if store else None, own=own)
 
 
 def learned(source: Source, phase: Train, folder: Path, *, store: bool = False) -> tuple[StagedNet, OwnHead]:
@@ -94,7 +94,7 @@ def test_the_relation_of_a_source_is_what_its_whole_net_says(knowing: Source, tm
     own = classifier(knowing, tmp_path)
     net = knowing.tapped()
     with torch.inference_mode():
-        seen = net.normalise(Pixels(DATA, knowing.card.input, Store(tmp_path)).batch(list(DATA.keys)))
+        seen = net.front(Prepared(DATA, knowing.card.input, Store(tmp_path)).batch(list(DATA.keys))).given
         said = knowing.model(seen).softmax(1).numpy()
     wanted = np.stack([said[DATA.targets == code].mean(axis=0) for code in range(3)])
     np.testing.assert_allclose(own.relation.numpy(), wanted, atol=2e-3)  # features are kept in half precision
@@ -127,7 +127,7 @@ def test_the_loss_is_the_cross_entropy_with_the_relation_and_moves_trunk_and_cla
     knowing: Source, tmp_path: Path
 ) -> None:
     net, own = knowing.net(3), classifier(knowing, tmp_path)
-    pixels = Pixels(DATA, knowing.card.input, Store(tmp_path)).batch(list(DATA.keys[:4]))
+    pixels = Prepared(DATA, knowing.card.input, Store(tmp_path)).batch(list(DATA.keys[:4]))
     targets = torch.tensor([2, 0, 0, 1])
     with beside(net, knowing.card, WEIGHT, own):
         features = net.features(pixels)
@@ -144,7 +144,7 @@ def test_what_the_source_said_is_said_again_where_it_is_asked_for_and_not_otherw
     knowing: Source, tmp_path: Path
 ) -> None:
     """Fails if the loss does nothing."""
-    pixels = Pixels(DATA, knowing.card.input, Store(tmp_path)).batch(list(DATA.keys))
+    pixels = Prepared(DATA, knowing.card.input, Store(tmp_path)).batch(list(DATA.keys))
     targets, start = torch.from_numpy(DATA.targets), classifier(knowing, tmp_path)
 
     def off(net: StagedNet) -> float:
@@ -272,5 +272,5 @@ class Killer:
 def run(
     net: StagedNet, source: Source, own: OwnHead, folder: Path, space: Path, step: Killer, phase: Train = PHASE
 ) -> None:
-    pixels = Pixels(DATA, source.card.input, Store(folder))
-    train(net, source.card, phase, DATA, pixels=pixels, seed=0, workspace=space, step=step, own=own)
+    pixels = Prepared(DATA, source.card.input, Store(folder))
+    train(net, source.card, phase, DATA, prepared=pixels, seed=0, workspace=space, step=step, own=own)

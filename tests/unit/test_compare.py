@@ -18,7 +18,7 @@ from headstart.core.errors import UserError
 from headstart.core.plan import Plan, Rule, Solve, Train
 from headstart.core.problem import Task
 from headstart.core.protocols import Role
-from headstart.data.dataset import Dataset
+from headstart.data.dataset import Dataset, Item
 from headstart.data.store import Store
 from headstart.evaluation.compare import Figures, figures
 from headstart.evaluation.evidence import Evidence, Examples
@@ -153,6 +153,12 @@ def cell(source: str, strategy: str, *phases: Solve | Train) -> Cell:
     return Cell(source, strategy, learner, f"{strategy}.{source}")
 
 
+def examples(n: int) -> Dataset:
+    task, codes = Task("class", "classification", ("a", "b")), np.arange(n) % 2
+    items = tuple(Item(str(i), Path("none"), str(i)) for i in range(n))
+    return Dataset("", items, codes, np.arange(n), task, IMAGE)
+
+
 def work() -> Work:
     asked = Asked(
         fingerprint="", target=None, sources=(), strategies=(), stage=None, minutes=1, metric="accuracy",
@@ -165,11 +171,11 @@ def test_what_the_ledger_has_is_not_expected_again(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     one = cell("s:a", "linear", Solve("ridge"))
     one = replace(one, learner=replace(one.learner, sources={"s:a": RAW}))
-    fresh = pieces([one], 1000, 2, work(), ledger)
+    fresh = pieces([one], examples(1000), 2, work(), ledger)
     assert [piece.repeat for piece in fresh] == [0] * 5 + [1] * 5
     assert fresh[0].seconds == pytest.approx(8.0 * 0.8**3)
     ledger.put(fresh[3].name, Done(np.zeros((1, 2)), 1.0))
-    assert pieces([one], 1000, 2, work(), ledger) == (*fresh[:3], *fresh[4:])
+    assert pieces([one], examples(1000), 2, work(), ledger) == (*fresh[:3], *fresh[4:])
 
 
 def test_training_is_paid_for_by_timed_steps_and_every_rate_that_is_tried(tmp_path: Path) -> None:
@@ -178,7 +184,7 @@ def test_training_is_paid_for_by_timed_steps_and_every_rate_that_is_tried(tmp_pa
     for name, rate in (("fixed", 1e-3), ("open", None)):
         made = cell(source.name, name, replace(TRAIN, lr=rate))
         made = replace(made, learner=replace(made.learner, sources={source.name: source}))
-        found[name] = pieces([made], 100, 1, work(), Ledger(tmp_path))
+        found[name] = pieces([made], examples(100), 1, work(), Ledger(tmp_path))
         choosing, *folds = found[name]
         assert choosing.name == made.choosing(0)
         longest = made.learner.longest

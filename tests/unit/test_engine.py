@@ -31,6 +31,9 @@ class Drawn:
 
     name, version, changes = "drawn", "1", "all"
 
+    def size(self, item: Item) -> int:
+        return 1
+
     def prepare(self, item: Item, taken: object) -> np.ndarray:
         del taken
         number = int(item.path.name)

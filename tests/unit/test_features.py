@@ -18,12 +18,12 @@ from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset, Item
 from headstart.data.store import Store
 from headstart.features import extract as extraction
-from headstart.features import pixels as prepared
+from headstart.features import prepared
 from headstart.features.allocator import keep_blocks
 from headstart.features.backends import Mode
 from headstart.features.decode import AHEAD, batches
 from headstart.features.extract import Job, extract, table, time_batches
-from headstart.features.pixels import Pixels
+from headstart.features.prepared import Prepared
 from headstart.sources.card import ImageInput
 from headstart.sources.load import load
 
@@ -41,6 +41,9 @@ class Numbered:
 
     def prepare(self, item: Item, card_input: ImageInput) -> NDArray[np.uint8]:
         return np.full((card_input.size, card_input.size, 3), int(item.path.name), dtype=np.uint8)
+
+    def size(self, item: Item) -> int:
+        return 1
 
     def augment(self, batch: Tensor, seed: int) -> Tensor:
         return batch
@@ -229,7 +232,7 @@ def test_values_that_do_not_fit_float16_stay_as_they_are(store: Store, factor: f
 
 def test_time_of_a_batch_is_per_example() -> None:
     source = Mean()
-    assert 0 < time_batches(source, count=3, batch=4) < 1
+    assert 0 < time_batches(source, torch.zeros(4, SIDE, SIDE, 3, dtype=torch.uint8), count=3) < 1
     assert source.passes == [4] * 4, "one to warm up, three timed"
 
 
@@ -253,32 +256,32 @@ def test_batches_come_in_order_and_only_a_few_ahead(store: Store) -> None:
 
 def test_pixels_are_decoded_once_for_all_who_train(store: Store) -> None:
     data = numbers(20)
-    first = Pixels(data, ImageInput(size=SIDE), store)
+    first = Prepared(data, ImageInput(size=SIDE), store)
     batch = first.batch(["key-7", "key-2", "key-7"])
     assert batch.dtype == torch.uint8
     assert batch.shape == (3, SIDE, SIDE, 3)
     assert batch[:, 0, 0, 0].tolist() == [7, 2, 7]
     again = Store(store.root)
     other_mean = ImageInput(size=SIDE, mean=(0.5, 0.5, 0.5), colour="BGR")  # applied in the net: same pixels
-    assert Pixels(data, other_mean, again).batch(["key-3"])[0, 0, 0, 0] == 3
+    assert Prepared(data, other_mean, again).batch(["key-3"])[0, 0, 0, 0] == 3
     assert (store.counters["decoded"], again.counters["decoded"]) == (20, 0)
 
 
 def test_another_geometry_is_other_pixels(store: Store) -> None:
-    Pixels(numbers(5), ImageInput(size=SIDE), store)
-    Pixels(numbers(5), ImageInput(size=SIDE, crop=1.0), store)
+    Prepared(numbers(5), ImageInput(size=SIDE), store)
+    Prepared(numbers(5), ImageInput(size=SIDE, crop=1.0), store)
     assert store.counters["decoded"] == 10
 
 
 def test_a_batch_may_be_changed_in_place(store: Store) -> None:
-    pixels = Pixels(numbers(5), ImageInput(size=SIDE), store)
+    pixels = Prepared(numbers(5), ImageInput(size=SIDE), store)
     pixels.batch(["key-4"]).zero_()
     assert pixels.batch(["key-4"]).max() == 4
 
 
 def test_too_much_for_the_cache_is_decoded_each_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepared, "LIMIT", 10)
-    pixels = Pixels(numbers(20), ImageInput(size=SIDE), store)
+    pixels = Prepared(numbers(20), ImageInput(size=SIDE), store)
     assert store.counters["decoded"] == 0
     assert pixels.batch(["key-7", "key-2"])[:, 0, 0, 0].tolist() == [7, 2]
     pixels.batch(["key-7"])

@@ -33,6 +33,9 @@ class Colours:
 
     name, version, changes, baseline = "colours", "1", "roll", None
 
+    def size(self, item: Item) -> int:
+        return 1
+
     def prepare(self, item: Item, card_input: object) -> np.ndarray:
         colour, seed = item.name.split("-")
         noise = np.random.default_rng(int(seed)).integers(-40, 41, (SIDE, SIDE, 3))
@@ -70,7 +73,7 @@ def knowing() -> Source:
     card = plain.card.model_copy(update=facts)
     net = Source(card, model).net(len(OLD))
     phase = Train((Rule("*", 1.0),), epochs=6, lr=3e-3, batch=16, norm="train", augment=False)
-    train(net, card, phase, data(OLD, 48), pixels=Drawn(), seed=0)
+    train(net, card, phase, data(OLD, 48), prepared=Drawn(), seed=0)
     head = {f"fc.{name}": tensor for name, tensor in net.head.state_dict().items()}
     model.load_state_dict({**net.trunk.state_dict(), **head})
     return Source(card, model.eval())
@@ -148,13 +151,19 @@ def test_work_that_was_killed_ends_where_it_would_have_ended(tmp_path: Path) -> 
     (phase,) = quick(extend(hold=4)).phases
     assert isinstance(phase, Train)
     whole, resumed = source.net(4), source.net(4)
-    train(whole, source.card, replace(phase, epochs=3), view, pixels=Drawn(), seed=0, workspace=tmp_path / "whole")
+    train(whole, source.card, replace(phase, epochs=3), view, prepared=Drawn(), seed=0, workspace=tmp_path / "whole")
     killed = Killed(2)
     with pytest.raises(KeyboardInterrupt):
         train(
-            source.net(4), source.card, replace(phase, epochs=3), view, pixels=killed, seed=0, workspace=tmp_path / "k"
+            source.net(4),
+            source.card,
+            replace(phase, epochs=3),
+            view,
+            prepared=killed,
+            seed=0,
+            workspace=tmp_path / "k",
         )
-    train(resumed, source.card, replace(phase, epochs=3), view, pixels=Drawn(), seed=0, workspace=tmp_path / "k")
+    train(resumed, source.card, replace(phase, epochs=3), view, prepared=Drawn(), seed=0, workspace=tmp_path / "k")
     wanted, found = whole.state_dict(), resumed.state_dict()
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
@@ -207,7 +216,7 @@ def test_dreamed_pixels_are_the_planes_that_were_dreamed(colour: str) -> None:
     taken = source.input.model_copy(update={"colour": colour})
     net = Source(source.card.model_copy(update={"input": taken}), source.model).net(2)
     pixels = torch.randint(0, 256, (2, SIDE, SIDE, 3), dtype=torch.uint8)
-    assert torch.equal(hold._pixels(net, net.normalise(pixels)), pixels)
+    assert torch.equal(hold._pixels(net, net.front(pixels).given), pixels)
 
 
 def test_the_loss_is_that_of_the_dreams_and_of_features_that_moved() -> None:

@@ -104,7 +104,7 @@ def test_a_source_pools_every_stage_so(name: str, how: Pooling) -> None:
     for stage in source.card.stages:
         net.trunk.get_submodule(stage.tap).register_forward_hook(keep(stage.name))  # type: ignore[arg-type]
     with torch.inference_mode():
-        net.trunk(net.normalise(pixels))
+        net.trunk(net.front(pixels).given)
     for stage in source.card.stages:
         output = outputs[stage.name]
         assert output.ndim in (3, 4), f"{stage.name} was pooled before"

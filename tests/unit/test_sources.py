@@ -21,10 +21,11 @@ from headstart.sources.card import NOT_STATED, ImageInput
 from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES, PROVIDERS, known
 from headstart.sources.load import load, rebuild
 from headstart.sources.packages import kept
+from headstart.sources.pooling import pooled
 from headstart.sources.providers import darknet, wheel
 from headstart.sources.providers import timm as hub
 from headstart.sources.source import Source
-from headstart.sources.staged import StagedNet, pooled
+from headstart.sources.staged import StagedNet
 from headstart.sources.wheels import WHEELS
 
 SMALL = "random:test_resnet@64"
@@ -274,7 +275,7 @@ def test_pixels_are_normalised_as_the_card_says(small: Source) -> None:
     pixels = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
     mean, std = torch.tensor(small.input.mean), torch.tensor(small.input.std)
     wanted = ((pixels.double() / 255 - mean) / std).permute(0, 3, 1, 2).float()
-    found = small.net(1).normalise(pixels)
+    found = small.net(1).front(pixels).given
     torch.testing.assert_close(found, wanted, rtol=0, atol=2e-6)
     assert found.is_contiguous(memory_format=torch.channels_last)
 
@@ -283,7 +284,7 @@ def test_blue_first_is_honoured(small: Source) -> None:
     taken = small.input.model_copy(update={"colour": "BGR", "mean": (0.0,) * 3, "std": (1.0,) * 3})
     net = StagedNet(nn.Identity(), small.card.model_copy(update={"input": taken}), 1)
     pixels = torch.tensor([255, 51, 0], dtype=torch.uint8).view(1, 1, 1, 3)
-    torch.testing.assert_close(net.normalise(pixels).flatten(), torch.tensor([0.0, 0.2, 1.0]))
+    torch.testing.assert_close(net.front(pixels).given.flatten(), torch.tensor([0.0, 0.2, 1.0]))
 
 
 def test_training_a_copy_leaves_the_source_alone(small: Source) -> None:

@@ -99,7 +99,7 @@ def test_kept_classes_have_the_logits_that_they_had(new: int, asked: bool, bias:
     net = kept.net(outputs).eval()
     pixels = pictures(source, 3)
     with torch.inference_mode():
-        old = source.model(net.normalise(pixels))
+        old = source.model(net.front(pixels).given)
         logits = net(pixels)
     torch.testing.assert_close(logits[:, : len(CLASSES)], old, rtol=1e-5, atol=1e-5)
     assert old.std() > 0
@@ -286,7 +286,7 @@ def test_a_grey_net_takes_coloured_pictures() -> None:
     source = plain("test_resnet@32").widen_input(1)
     grey = torch.randint(0, 256, (2, 32, 32, 1), dtype=torch.uint8)
     net = source.net(2)
-    torch.testing.assert_close(net.normalise(grey.expand(-1, -1, -1, 3)), net.normalise(grey), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(net.front(grey.expand(-1, -1, -1, 3)).given, net.front(grey).given, rtol=1e-4, atol=1e-4)
 
 
 # Input size

@@ -53,6 +53,9 @@ class Shift:
     def __init__(self) -> None:
         self.seeds: list[int] = []
 
+    def size(self, item: Item) -> int:
+        return 1
+
     def prepare(self, item: Item, card_input: object) -> np.ndarray:
         raise NotImplementedError
 
@@ -95,7 +98,7 @@ def test_it_learns_what_can_be_learned() -> None:
     net = Net()
     start = predict(net, data(range(1000, 1060)), Fake())
     phase = replace(PHASE, epochs=8, augment=False)
-    done = train(net, CARD, phase, data(range(120)), pixels=Fake(), seed=0)
+    done = train(net, CARD, phase, data(range(120)), prepared=Fake(), seed=0)
     after = predict(net, data(range(1000, 1060)), Fake())
     truth = np.arange(60) % 2
     assert after.shape == (60, 2)
@@ -115,7 +118,7 @@ def test_same_seed_same_weights_other_seed_other_weights() -> None:
     runs: list[dict[str, Tensor]] = []
     for seed in (3, 3, 4):
         net = Net()
-        train(net, CARD, PHASE, data(range(40)), pixels=Fake(), seed=seed)
+        train(net, CARD, PHASE, data(range(40)), prepared=Fake(), seed=seed)
         runs.append(weights(net))
         torch.rand(7)  # what others draw meanwhile must not matter
     assert same(runs[0], runs[1])
@@ -130,17 +133,17 @@ def test_the_callers_chance_is_left_alone() -> None:
     state = torch.random.get_rng_state()
     net.__init__()  # type: ignore[misc] # seeds
     torch.random.set_rng_state(state)
-    train(net, CARD, PHASE, data(range(20)), pixels=Fake(), seed=1)
+    train(net, CARD, PHASE, data(range(20)), prepared=Fake(), seed=1)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_augmentation_has_a_seed_of_its_own_in_every_step_and_can_be_off() -> None:
     view = data(range(40))
-    train(Net(), CARD, PHASE, view, pixels=Fake(), seed=1)
+    train(Net(), CARD, PHASE, view, prepared=Fake(), seed=1)
     seeds = view.modality.seeds  # type: ignore[attr-defined]
     assert len(seeds) == len(set(seeds)) == 9  # three steps in each of three epochs
     quiet = data(range(40))
-    train(Net(), CARD, replace(PHASE, augment=False), quiet, pixels=Fake(), seed=1)
+    train(Net(), CARD, replace(PHASE, augment=False), quiet, prepared=Fake(), seed=1)
     assert quiet.modality.seeds == []  # type: ignore[attr-defined]
 
 
@@ -155,7 +158,7 @@ def test_every_example_once_an_epoch_in_even_batches_prepared_in_one_other_threa
             return super().batch(keys)
 
     pixels = Counting()
-    train(Net(), CARD, PHASE, data(range(33)), pixels=pixels, seed=1)
+    train(Net(), CARD, PHASE, data(range(33)), prepared=pixels, seed=1)
     assert [len(keys) for keys in pixels.asked] == [11] * 9
     orders = [[key for keys in pixels.asked[at : at + 3] for key in keys] for at in (0, 3, 6)]
     assert all(sorted(order, key=int) == [str(i) for i in range(33)] for order in orders)
@@ -170,15 +173,15 @@ def test_killed_and_resumed_is_bit_identical(tmp_path: Path, kill: int, optimise
     phase = replace(PHASE, epochs=4, optimiser=optimiser, rules=(Rule("stage:a", 0.3), Rule("*", 1.0)))
     validation = data(range(500, 520)) if validated else None
     whole = Net()
-    expected = train(whole, CARD, phase, data(range(40)), pixels=Fake(), seed=2, validation=validation)
+    expected = train(whole, CARD, phase, data(range(40)), prepared=Fake(), seed=2, validation=validation)
     with pytest.raises(KeyboardInterrupt):
         train(
-            Net(), CARD, phase, data(range(40)), pixels=Fake(), seed=2,
+            Net(), CARD, phase, data(range(40)), prepared=Fake(), seed=2,
             validation=validation, workspace=tmp_path, step=Killer(after=40 * kill + 20),
         )  # fmt: skip
     resumed, counter = Net(), Killer(after=10**9)
     found = train(
-        resumed, CARD, phase, data(range(40)), pixels=Fake(), seed=2,
+        resumed, CARD, phase, data(range(40)), prepared=Fake(), seed=2,
         validation=validation, workspace=tmp_path, step=counter,
     )  # fmt: skip
     assert same(weights(whole), weights(resumed))
@@ -205,9 +208,9 @@ class Killer:
 
 def test_finished_work_is_not_done_again(tmp_path: Path) -> None:
     first, second = Net(), Net()
-    train(first, CARD, PHASE, data(range(40)), pixels=Fake(), seed=2, workspace=tmp_path)
+    train(first, CARD, PHASE, data(range(40)), prepared=Fake(), seed=2, workspace=tmp_path)
     view = data(range(40))
-    done = train(second, CARD, PHASE, view, pixels=Fake(), seed=2, workspace=tmp_path)
+    done = train(second, CARD, PHASE, view, prepared=Fake(), seed=2, workspace=tmp_path)
     assert same(weights(first), weights(second))
     assert view.modality.seeds == []  # type: ignore[attr-defined]
     assert len(done.history) == 3
@@ -215,7 +218,7 @@ def test_finished_work_is_not_done_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["seed", "phase", "data", "labels", "start"])
 def test_a_checkpoint_of_other_work_is_not_resumed(tmp_path: Path, change: str) -> None:
-    train(Net(), CARD, PHASE, data(range(40)), pixels=Fake(), seed=2, workspace=tmp_path)
+    train(Net(), CARD, PHASE, data(range(40)), prepared=Fake(), seed=2, workspace=tmp_path)
     net, phase, view, seed = Net(), PHASE, data(range(40)), 2
     if change == "seed":
         seed = 3
@@ -227,7 +230,7 @@ def test_a_checkpoint_of_other_work_is_not_resumed(tmp_path: Path, change: str) 
         view = replace(view, targets=1 - view.targets)
     else:
         nn.init.zeros_(net.head.weight)
-    train(net, CARD, phase, view, pixels=Fake(), seed=seed, workspace=tmp_path)
+    train(net, CARD, phase, view, prepared=Fake(), seed=seed, workspace=tmp_path)
     assert len(view.modality.seeds) == 9  # type: ignore[attr-defined]
 
 
@@ -238,7 +241,7 @@ def test_the_best_epoch_is_kept_and_patience_stops() -> None:
     view = replace(view, targets=rng.integers(0, 2, 24))
     phase = replace(PHASE, epochs=40, lr=0.05, schedule="constant", patience=4, augment=False)
     net = Net()
-    done = train(net, CARD, phase, view, pixels=Fake(), seed=0, validation=validation)
+    done = train(net, CARD, phase, view, prepared=Fake(), seed=0, validation=validation)
     losses = [entry.validation_loss for entry in done.history if entry.validation_loss is not None]
     assert len(losses) == len(done.history) == done.best_epoch + 4
     assert losses[done.best_epoch - 1] == min(losses)
@@ -249,11 +252,11 @@ def test_the_best_epoch_is_kept_and_patience_stops() -> None:
 
 
 def test_the_schedule_runs_over_the_whole_phase() -> None:
-    done = train(Net(), CARD, replace(PHASE, warmup=0.0), data(range(40)), pixels=Fake(), seed=0)
+    done = train(Net(), CARD, replace(PHASE, warmup=0.0), data(range(40)), prepared=Fake(), seed=0)
     rates = [entry.lr for entry in done.history]
     assert rates == sorted(rates, reverse=True)
     assert 0 < rates[-1] < 0.1 * PHASE.lr  # type: ignore[operator]
-    flat = train(Net(), CARD, replace(PHASE, schedule="constant"), data(range(40)), pixels=Fake(), seed=0)
+    flat = train(Net(), CARD, replace(PHASE, schedule="constant"), data(range(40)), prepared=Fake(), seed=0)
     assert {entry.lr for entry in flat.history} == {0.02}
 
 
@@ -264,7 +267,7 @@ def test_the_rate_of_a_rule_is_the_rate_of_its_parameters() -> None:
         net, phase = Net(), replace(PHASE, epochs=1, batch=99, optimiser="sgd", decay=0.0, augment=False)
         before = net.trunk[0].weight.detach().clone()
         phase = replace(phase, rules=(Rule("stage:a", rate), Rule("*", 1.0)))
-        train(net, CARD, phase, data(range(10)), pixels=Fake(), seed=0)
+        train(net, CARD, phase, data(range(10)), prepared=Fake(), seed=0)
         moved.append(net.trunk[0].weight.detach() - before)
     assert moved[0].abs().max() > 1e-4
     torch.testing.assert_close(moved[1], 0.25 * moved[0], rtol=1e-3, atol=1e-7)
@@ -276,33 +279,33 @@ def test_the_error_of_a_background_batch_arrives() -> None:
             raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        train(Net(), CARD, PHASE, data(range(20)), pixels=Broken(), seed=0)
+        train(Net(), CARD, PHASE, data(range(20)), prepared=Broken(), seed=0)
 
 
 @pytest.mark.parametrize("phase", [replace(PHASE, epochs=None), replace(PHASE, lr=None)])
 def test_an_unresolved_phase_is_refused(phase: Train) -> None:
     with pytest.raises(UserError, match="expected a resolved phase, got one without epochs, lr or norm"):
-        train(Net(), CARD, phase, data(range(20)), pixels=Fake(), seed=0)
+        train(Net(), CARD, phase, data(range(20)), prepared=Fake(), seed=0)
 
 
 def test_unlabelled_or_no_examples_are_refused() -> None:
     unlabelled = replace(data(range(20)), targets=np.full(20, -1))
     for view in (unlabelled, data(range(0))):
         with pytest.raises(UserError, match="expected labelled training examples, got none, or some without label"):
-            train(Net(), CARD, PHASE, view, pixels=Fake(), seed=0)
+            train(Net(), CARD, PHASE, view, prepared=Fake(), seed=0)
 
 
 def test_divergence_is_said() -> None:
     net = Net()
     nn.init.constant_(net.head.weight, float("inf"))
     with pytest.raises(loop.DivergedError, match="expected a finite training loss, got none in epoch 1"):
-        train(net, CARD, PHASE, data(range(20)), pixels=Fake(), seed=0)
+        train(net, CARD, PHASE, data(range(20)), prepared=Fake(), seed=0)
 
 
 def test_timing_a_step_leaves_the_net_as_it_was() -> None:
     net = Net()
     before, state = weights(net), torch.random.get_rng_state()
-    seconds = time_step(net, CARD, PHASE, SIDE, 4)
+    seconds = time_step(net, CARD, PHASE, torch.zeros(4, SIDE, SIDE, 3, dtype=torch.uint8))
     assert 0 < seconds < 1
     assert same(before, weights(net))
     assert torch.equal(state, torch.random.get_rng_state())
@@ -312,9 +315,9 @@ def test_timing_a_step_leaves_the_net_as_it_was() -> None:
 def test_a_pause_changes_nothing(tmp_path: Path) -> None:
     """Stopped after two epochs and taken up again, training ends bit for bit where it would have ended."""
     view, validation, nets = data(range(40)), data(range(200, 230)), [Net(), Net(), Net()]
-    at_once = train(nets[0], CARD, PHASE, view, pixels=Fake(), seed=3, validation=validation)
+    at_once = train(nets[0], CARD, PHASE, view, prepared=Fake(), seed=3, validation=validation)
     half, whole = (
-        train(net, CARD, PHASE, view, pixels=Fake(), seed=3, validation=validation, workspace=tmp_path, until=until)
+        train(net, CARD, PHASE, view, prepared=Fake(), seed=3, validation=validation, workspace=tmp_path, until=until)
         for net, until in zip(nets[1:], (2, None), strict=True)
     )
     assert len(half.history) == 2

@@ -117,6 +117,9 @@ class Shift:
     def __init__(self) -> None:
         self.seeds: list[int] = []
 
+    def size(self, item: Item) -> int:
+        return 1
+
     def prepare(self, item: Item, card_input: object) -> np.ndarray:
         return Noise().batch([item.key])[0].numpy()
 
@@ -143,7 +146,7 @@ def data(keys: range = range(N)) -> Dataset:
 
 
 def fit(net: nn.Module, store: Store | None, phase: Train = PHASE, card: Card = CARD, seed: int = 1) -> Trained:
-    return train(net, card, phase, data(), pixels=Noise(), seed=seed, store=store)
+    return train(net, card, phase, data(), prepared=Noise(), seed=seed, store=store)
 
 
 def apart(first: nn.Module, second: nn.Module) -> float:
@@ -194,7 +197,7 @@ def test_what_comes_next_may_work_in_place(store: Store) -> None:
 def test_validation_reads_the_clean_view(store: Store) -> None:
     nets = Net(), Net()
     runs = [
-        train(net, CARD, PHASE, data(), pixels=Noise(), seed=1, validation=data(range(90, 100)), store=kept)
+        train(net, CARD, PHASE, data(), prepared=Noise(), seed=1, validation=data(range(90, 100)), store=kept)
         for net, kept in zip(nets, (None, store), strict=True)
     ]
     plain, found = ([entry.validation_loss for entry in run.history] for run in runs)
@@ -243,10 +246,10 @@ def test_killed_and_resumed_is_bit_identical_and_computes_nothing_twice(tmp_path
     stores = [Store(tmp_path / "other"), Store(tmp_path / "other")]
     with pytest.raises(KeyboardInterrupt):
         train(
-            Net(), CARD, PHASE, data(), pixels=Noise(), seed=1,
+            Net(), CARD, PHASE, data(), prepared=Noise(), seed=1,
             workspace=tmp_path / "run", store=stores[0], step=Killer(after=kill * N + 10),
         )  # fmt: skip
-    train(resumed, CARD, PHASE, data(), pixels=Noise(), seed=1, workspace=tmp_path / "run", store=stores[1])
+    train(resumed, CARD, PHASE, data(), prepared=Noise(), seed=1, workspace=tmp_path / "run", store=stores[1])
     assert apart(whole, resumed) == 0
     assert sum(store.counters["activations_computed"] for store in stores) == 3 * N
 
@@ -279,7 +282,7 @@ def test_killed_while_the_front_runs_what_was_written_stands(store: Store, monke
     whole, resumed, again = Net(), Net(), Store(store.root)
     fit(whole, Store(store.root.parent / "whole"))
     with pytest.raises(KeyboardInterrupt):
-        train(Net(), CARD, PHASE, data(), pixels=Torn(), seed=1, store=store)
+        train(Net(), CARD, PHASE, data(), prepared=Torn(), seed=1, store=store)
     fit(resumed, again)
     assert store.counters["activations_computed"] == 2 * PHASE.batch
     assert store.counters["activations_computed"] + again.counters["activations_computed"] == 3 * N

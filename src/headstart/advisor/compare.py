@@ -121,7 +121,7 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
     if not table:
         came = "; ".join(f"{one.name}: {one.why}" for one in skipped)
         raise UserError("a strategy that applies to a source", came, "Add linear.")
-    todo = pieces(table, len(data), wanted.seeds, work, Ledger(question.folder))
+    todo = pieces(table, data, wanted.seeds, work, Ledger(question.folder))
     progress.say(forecast(todo, extraction(sources, data, work, store)))
     found = survey(question, work, store, progress, clock)
     maps = fold_maps(found.bench.data.targets, found.bench.data.groups, question.asked.seed, wanted.seeds)

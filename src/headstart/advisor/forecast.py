@@ -12,6 +12,7 @@ from headstart.core.protocols import Machine
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.features.engine import Missing, recall
+from headstart.features.extract import sample
 from headstart.sources.source import Source
 from headstart.training.loop import time_step
 from headstart.training.plan_learner import INNER
@@ -38,12 +39,12 @@ class Piece:
     seconds: float
 
 
-def pieces(table: Sequence[Cell], n: int, seeds: int, work: Work, ledger: Ledger) -> tuple[Piece, ...]:
+def pieces(table: Sequence[Cell], data: Dataset, seeds: int, work: Work, ledger: Ledger) -> tuple[Piece, ...]:
     """What the ledger does not have yet, with seconds from a few timed steps.
 
     Args:
         table: the cells.
-        n: examples.
+        data: all that is not test.
         seeds: fold maps.
         work: with the timed decomposition.
         ledger: what is done.
@@ -57,9 +58,9 @@ def pieces(table: Sequence[Cell], n: int, seeds: int, work: Work, ledger: Ledger
             if name is not None and name not in ledger
         ]
         if missing:
-            machine, longest = Machine({}, _steps(cell), work.solve), max(1, cell.learner.longest)
+            machine, longest = Machine({}, _steps(cell, data), work.solve), max(1, cell.learner.longest)
             tries = epochs_run(len(cell.learner.choices), longest) / longest
-            fold = cell.learner.cost(round(FOLD * n), machine)
+            fold = cell.learner.cost(round(FOLD * len(data)), machine)
             found += [
                 Piece(cell, repeat, name, tries * (1 - INNER) * fold if chooses else fold)
                 for repeat, name, chooses in missing
@@ -67,13 +68,13 @@ def pieces(table: Sequence[Cell], n: int, seeds: int, work: Work, ledger: Ledger
     return tuple(found)
 
 
-def _steps(cell: Cell) -> Mapping[tuple[str, str], float]:
+def _steps(cell: Cell, data: Dataset) -> Mapping[tuple[str, str], float]:
     """Seconds of a training step, an example, on each net that the cell may train."""
     if cell.learner.plan.closed_form:
         return {}
     phase = last_phase(cell.learner.plan)
     return {
-        (cell.learner.name, name): time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
+        (cell.learner.name, name): time_step(source.net(2), source.card, phase, sample(source.input, data, phase.batch))
         for name, source in cell.learner.sources.items()
     }
 

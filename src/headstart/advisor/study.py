@@ -17,10 +17,12 @@ from headstart.advisor.work import Work
 from headstart.core.errors import UserError
 from headstart.core.protocols import Metric, Role
 from headstart.core.record import Advice, Decision, StageScore, Status
+from headstart.data.dataset import Dataset
 from headstart.evaluation.delivery import decide
 from headstart.evaluation.evidence import Evidence, Examples, as_kept
 from headstart.evaluation.figures import Figures, comparison, figures
 from headstart.evaluation.folds import OutOfFold
+from headstart.features.extract import sample
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.loo import floor, stage_curve
 from headstart.selection.outlook import Signs, outlook
@@ -108,7 +110,7 @@ def chosen_source(done: Mapping[str, Sequence[Done]], sources: Sequence[str]) ->
     return linear[0].source or sources[0] if linear else sources[0]
 
 
-def with_steps(work: Work, arms: Arms, tier: Tier0, n: int, seconds: float) -> Work:
+def with_steps(work: Work, arms: Arms, tier: Tier0, data: Dataset, seconds: float) -> Work:
     """The work with a timed training step of each arm on each net that it may train.
 
     A step costs some three forward passes. Where even two would be too many for the seconds, three are taken for
@@ -124,10 +126,10 @@ def with_steps(work: Work, arms: Arms, tier: Tier0, n: int, seconds: float) -> W
             forward = work.forward.get(name.partition(f"+{FRESH}:")[0])
             if name in known:
                 continue
-            if forward is not None and least_cost(learner, n, 2 * forward) > seconds:
+            if forward is not None and least_cost(learner, len(data), 2 * forward) > seconds:
                 known[name] = 3 * forward
             else:
-                known[name] = time_step(source.net(2), source.card, phase, source.card.input.size, phase.batch)
+                known[name] = time_step(source.net(2), source.card, phase, sample(source.input, data, phase.batch))
     return work.model_copy(update={"step": step})
 
 
@@ -166,7 +168,7 @@ def settled(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: Cal
     decided = work
     for source in dict.fromkeys((tier.source, cheapest)):
         at = replace(tier, source=source)
-        timed = with_steps(work, arms, at, len(bench.data), seconds_left())
+        timed = with_steps(work, arms, at, bench.data, seconds_left())
         decided = granted(timed, bench, arms, at, seconds_left())
         if gradient & {climb.arm for climb in decided.climbs or ()} or gradient <= set(decided.pruned):
             break

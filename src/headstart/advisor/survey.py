@@ -24,7 +24,7 @@ from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
 from headstart.features.backends import FLOAT32
 from headstart.features.engine import choose, recall
-from headstart.features.extract import extract, time_batches
+from headstart.features.extract import extract, sample, time_batches
 from headstart.features.table import FeatureTable
 from headstart.sources.card import Card
 from headstart.sources.load import load
@@ -70,7 +70,7 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
         for one in question.sources:
             check_readable(one.card, data)
         check_stage(asked.stage, sources)
-        work = work or plan_sources(asked, sources, len(data), store)
+        work = work or plan_sources(asked, sources, data, store)
         sources = {name: sources[name] for name in work.sources}
         work = with_modes(work, sources, data, store, progress)
         work_file.write(question.folder, work)
@@ -106,12 +106,17 @@ def check_stage(stage: str | None, sources: Mapping[str, Source]) -> None:
             resolve((stage,), source.card.stage_names())
 
 
-def plan_sources(asked: Asked, sources: Mapping[str, Source], n: int, store: Store) -> Work:
+def plan_sources(asked: Asked, sources: Mapping[str, Source], data: Dataset, store: Store) -> Work:
     """Time a few batches of each source, unless that was done before, and keep those whose features are affordable."""
     known = {name: recall(source, store).get(FLOAT32) for name, source in sources.items()}
-    forward = {name: cost.example if cost else time_batches(sources[name]) for name, cost in known.items()}
-    kept, out = affordable_sources(tuple(sources), n, forward, asked.minutes * 60)
+    forward = {name: cost.example if cost else timed(sources[name], data) for name, cost in known.items()}
+    kept, out = affordable_sources(tuple(sources), len(data), forward, asked.minutes * 60)
     return Work(asked=asked, sources=kept, left_out=out, forward=forward, step={}, solve=time_solve())
+
+
+def timed(source: Source, data: Dataset) -> float:
+    """Seconds to extract the features of one example."""
+    return time_batches(source, sample(source.input, data))
 
 
 def with_modes(work: Work, sources: Mapping[str, Source], data: Dataset, store: Store, progress: Progress) -> Work:

@@ -10,7 +10,7 @@ from headstart.cli import options
 from headstart.cli.output import console, emit, plain, table
 from headstart.cli.progress import progress
 from headstart.core.errors import UserError, did_you_mean
-from headstart.sources.card import Card
+from headstart.sources.card import Card, Input, TextInput
 
 Glob = Annotated[str, typer.Argument(metavar="GLOB", help="Only names that match, such as 'wheel:*'.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="provider:name; see `headstart sources list`.")]
@@ -42,15 +42,16 @@ def show(
     quiet: options.Quiet = False,
 ) -> None:
     """Show a source: its card, its stages with shapes and parameters, and how fast it is on this machine."""
-    from headstart.features.extract import time_batches
+    from headstart.features.extract import BATCH, time_batches
+    from headstart.sources.front import noise
     from headstart.sources.load import load
     from headstart.sources.profile import profile
 
     source = load(name, options.access(licence, offline, trust, allow_missing), progress(quiet))
-    card, stages, rate = source.card, profile(source), 1 / time_batches(source)
+    card, stages, rate = source.card, profile(source), 1 / time_batches(source, noise(source.input, BATCH))
     if json:
         kept: dict[str, Any] = card.model_dump(mode="json", exclude={"stages", "head_classes", "norms"})
-        measured = {"images_per_second": rate, "stages": [asdict(stage) for stage in stages]}
+        measured = {"examples_per_second": rate, "stages": [asdict(stage) for stage in stages]}
         emit({**kept, "classes": len(card.head_classes), **measured})
         return
     out = console()
@@ -65,7 +66,7 @@ def show(
 
 
 def _facts(card: Card, rate: float) -> dict[str, str]:
-    trained, taken = card.trained_on, card.input
+    trained = card.trained_on
     return {
         "name": card.name,
         "architecture": f"{card.architecture.name}, {card.parameters:,} parameters",
@@ -74,10 +75,20 @@ def _facts(card: Card, rate: float) -> dict[str, str]:
         "own classes": f"{len(card.head_classes):,}" if card.head_classes else "none by name",
         "licence": card.licence.name or "not stated",
         "sha256": card.sha256 or "-",
+        **_taken(card.input),
+        "surgery": "; ".join(card.changes) or "none",
+        "here": f"{rate:.0f} examples/s, all stages tapped",
+    }
+
+
+def _taken(taken: Input) -> dict[str, str]:
+    """The preprocessing, in words."""
+    if isinstance(taken, TextInput):
+        by = "its tokenizer" if taken.tokenizer else "words, by their hash"
+        return {"input": f"text, {by}, windows of {taken.window} tokens, at most {taken.windows}"}
+    return {
         "input": f"{taken.size} x {taken.size} {taken.colour}, crop {taken.crop}, {taken.interpolation}",
         "normalised by": f"mean {_few(taken.mean)}, deviation {_few(taken.std)} of 0..1",
-        "surgery": "; ".join(card.changes) or "none",
-        "here": f"{rate:.0f} images/s, all stages tapped",
     }
 
 

@@ -21,14 +21,16 @@ class Item:
     """One example where it lies.
 
     Args:
-        name: what a person calls it: the path relative to the data set's root.
-        path: where to read it.
+        name: what a person calls it: the path relative to the data set's root, or its row in a table.
+        path: where to read it: a file of its own, or the table.
         key: sha256 of the content; equal content has equal keys, so its features are computed once.
+        content: the example itself, where it lies in no file of its own.
     """
 
     name: str
     path: Path
     key: str
+    content: str = ""
 
 
 class Modality(Protocol):
@@ -51,7 +53,7 @@ class Modality(Protocol):
 
     @property
     def changes(self) -> str:
-        """What `augment` may do; part of the keys of augmented examples."""
+        """What `augment` may do; part of the keys of augmented examples. "" where nothing is changed."""
         ...
 
     def suited(self, raw: Floats) -> tuple["Modality", tuple[str, ...]]:
@@ -62,8 +64,20 @@ class Modality(Protocol):
         """
         ...
 
-    def prepare(self, item: Item, card_input: Any) -> NDArray[np.uint8]:
-        """One example as the array that a source's card asks for (images: (H, W, 3) uint8)."""
+    def prepare(self, item: Item, card_input: Any) -> NDArray[Any]:
+        """One example as the array that a source's card asks for: (H, W, 3) uint8 pixels, (t,) token numbers."""
+        ...
+
+    def sample(self, items: Sequence[Item], card_input: Any, count: int) -> NDArray[Any]:
+        """(count, ...) examples as `prepare` gives them, to time a net with; real ones where they are cheap to have."""
+        ...
+
+    def size(self, item: Item) -> int:
+        """How much work an example is beside others: batches are of like ones."""
+        ...
+
+    def caveats(self, items: Sequence[Item], card_input: Any) -> tuple[str, ...]:
+        """What is worth knowing of how these examples are prepared for such an input."""
         ...
 
     def augment(self, batch: Any, seed: int) -> Any:

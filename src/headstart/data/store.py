@@ -27,7 +27,7 @@ from headstart.core.errors import UserError
 ENVIRONMENT = "HEADSTART_CACHE"
 LIMIT_ENVIRONMENT = "HEADSTART_CACHE_GB"
 LIMIT_GB = 20.0
-TABLES = ("features", "pixels")
+TABLES = ("features", "prepared")
 REGAINABLE = (*TABLES, "notes", "weights", "converted")
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from headstart.core.extras import require
 from headstart.features import devices
+from headstart.sources.card import ImageInput
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 
@@ -63,7 +64,7 @@ def tap(source: Source, mode: Mode, cache: Path) -> Tap:
         cache: a folder where a backend may keep what it has converted.
 
     Returns:
-        (n, H, W, C) uint8 pixels -> stage -> (n, D) float32 on the processor.
+        (n, ...) prepared examples -> stage -> (n, D) float32 on the processor.
 
     Raises:
         UserError: the backend's package is not installed.
@@ -167,6 +168,7 @@ def _converted(runtime: ModuleType, source: Source, exact: int, cache: Path) -> 
 
 
 def _convert(runtime: ModuleType, source: Source, exact: int) -> list[Any]:
+    assert isinstance(source.input, ImageInput), "engine.modes keeps others away: their shapes change"
     side, planes = source.input.size, max(source.input.channels, 3)
     example = torch.zeros(EXAMPLES, side, side, planes, dtype=torch.uint8)
     boundary = source.card.stages[exact - 1].tap if exact else None

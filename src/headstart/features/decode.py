@@ -15,7 +15,7 @@ THREADS = 2
 AHEAD = 3  # batches decoded before they are asked for: overlap with bounded memory
 
 
-def decode(items: Sequence[Item], modality: Modality, card_input: Any, store: Store) -> NDArray[np.uint8]:
+def decode(items: Sequence[Item], modality: Modality, card_input: Any, store: Store) -> NDArray[Any]:
     """(k, ...) prepared examples."""
     store.counters["decoded"] += len(items)
     return _prepared(items, modality, [card_input])[0]
@@ -23,7 +23,7 @@ def decode(items: Sequence[Item], modality: Modality, card_input: Any, store: St
 
 def batches(
     items: Sequence[Item], size: int, modality: Modality, inputs: Sequence[Any], store: Store
-) -> Iterator[tuple[Sequence[Item], list[NDArray[np.uint8]]]]:
+) -> Iterator[tuple[Sequence[Item], list[NDArray[Any]]]]:
     """Batches of items with their examples as each input wants them, decoded ahead in threads (codecs release the GIL).
 
     Args:
@@ -34,7 +34,7 @@ def batches(
         store: counts what is decoded.
     """
     parts = [items[i : i + size] for i in range(0, len(items), size)]
-    waiting: deque[tuple[Sequence[Item], Future[list[NDArray[np.uint8]]]]] = deque()
+    waiting: deque[tuple[Sequence[Item], Future[list[NDArray[Any]]]]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         for part in parts:
             store.counters["decoded"] += len(part)  # here, not in the threads: a Counter is not safe there
@@ -47,7 +47,7 @@ def batches(
             yield done, future.result()
 
 
-def _prepared(items: Sequence[Item], modality: Modality, inputs: Sequence[Any]) -> list[NDArray[np.uint8]]:
+def _prepared(items: Sequence[Item], modality: Modality, inputs: Sequence[Any]) -> list[NDArray[Any]]:
     """One array an input; an item is prepared for all of them in a row, so that a modality need open it only once."""
     rows = [[modality.prepare(item, one) for one in inputs] for item in items]
     return [np.stack(column) for column in zip(*rows, strict=True)]

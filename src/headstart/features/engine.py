@@ -19,6 +19,7 @@ from headstart.data.store import Store
 from headstart.features.backends import FLOAT32, Backend, Mode
 from headstart.features.extract import table
 from headstart.features.probe import Cost, Probe, Trial
+from headstart.sources.card import Card
 from headstart.sources.source import Source
 
 PAYS = 0.9  # another way must be done in this share of the time
@@ -134,7 +135,7 @@ def tried(source: Source, data: Dataset, missing: Missing, store: Store, *, ever
         return
     for way in WAYS:
         guess = Cost(way.start, way.share * probe.cost.example)
-        for mode in modes(way, exact, len(source.card.stages)):
+        for mode in modes(way, exact, source.card):
             if not every and known.get(mode, guess).of(missing[mode]) > PAYS * seconds:
                 break
             trial = probe.attempt(source, mode, store)
@@ -147,8 +148,10 @@ def tried(source: Source, data: Dataset, missing: Missing, store: Store, *, ever
     remember(source, store, costs)
 
 
-def modes(way: Way, exact: int, stages: int) -> tuple[Mode, ...]:
+def modes(way: Way, exact: int, card: Card) -> tuple[Mode, ...]:
     """The modes of a way, in the order of trying: from so many float32 stages on, as few as agree."""
+    if way.backend != "eager" and not card.input.fixed:
+        return ()  # compilers want shapes that stay
     if way.backend == "openvino" and not installed("openvino"):
         return ()
     if way.backend == "compile" and way.low and exact:
@@ -156,7 +159,7 @@ def modes(way: Way, exact: int, stages: int) -> tuple[Mode, ...]:
     if not way.low:
         return (Mode(backend=way.backend),)
     deepest = {"eager": DEEPEST, "openvino": exact + 1, "compile": 0}[way.backend]  # eager finds out, others follow
-    depths = range(exact, min(deepest + 1, stages))
+    depths = range(exact, min(deepest + 1, len(card.stages)))
     return tuple(Mode(backend=way.backend, exact=depth) for depth in depths)
 
 

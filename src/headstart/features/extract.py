@@ -19,7 +19,7 @@ from headstart.features.allocator import keep_blocks
 from headstart.features.backends import FLOAT32, Mode, Tap, tap
 from headstart.features.decode import batches
 from headstart.features.table import FeatureTable, Layout
-from headstart.sources.card import ImageInput
+from headstart.sources.card import Input
 from headstart.sources.source import Source
 
 BATCH = 32
@@ -42,7 +42,7 @@ class Tappable(Protocol):
         ...
 
     @property
-    def input(self) -> ImageInput:
+    def input(self) -> Input:
         """How examples are prepared."""
         ...
 
@@ -52,7 +52,7 @@ class Tappable(Protocol):
         ...
 
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
-        """(n, H, W, 3) uint8 -> stage name -> (n, D)."""
+        """(n, ...) prepared examples -> stage name -> (n, D)."""
         ...
 
 
@@ -139,9 +139,9 @@ def shared(jobs: Iterable[Job], data: Dataset, store: Store) -> dict[tuple[str, 
 
 
 def _fill(jobs: Sequence[Job], keys: Sequence[str], data: Dataset, store: Store, progress: Progress) -> None:
-    """Compute what is missing and append it to the tables, a shard at a time."""
+    """Compute what is missing and append it to the tables, a shard at a time; examples of like size go together."""
     by_key = {item.key: item for item in data.items}
-    todo = [by_key[key] for key in keys]
+    todo = sorted((by_key[key] for key in keys), key=data.modality.size, reverse=True)
     inputs = list(dict.fromkeys(job.source.input for job in jobs))
     with progress.step(f"features {', '.join(job.source.name for job in jobs)}", len(todo)) as step:
         keep_blocks()
@@ -153,7 +153,7 @@ def _fill(jobs: Sequence[Job], keys: Sequence[str], data: Dataset, store: Store,
                 found = run(torch.from_numpy(prepared[inputs.index(job.source.input)]))
                 own.append(np.hstack([found[name].float().numpy() for name in job.columns]))
             done += [item.key for item in part]
-            if len(done) >= SHARD or done[-1] == keys[-1]:
+            if len(done) >= SHARD or done[-1] == todo[-1].key:
                 for job, own in zip(jobs, rows, strict=True):
                     job.kept.append(done, job.packed(np.vstack(own)))
                     own.clear()
@@ -194,14 +194,17 @@ def _columns(widths: Mapping[str, int]) -> dict[str, slice]:
     return {name: slice(start, end) for name, start, end in zip(widths, [0, *ends[:-1]], ends, strict=True)}
 
 
-def time_batches(source: Tappable, count: int = 2, batch: int = BATCH) -> float:
+def time_batches(source: Tappable, examples: Tensor, count: int = 2) -> float:
     """Seconds to extract the features of one prepared example: the mean of `count` timed batches after a warm-up."""
     keep_blocks()
-    side = source.input.size
     run = source.tapper()
-    pixels = torch.randint(0, 256, (batch, side, side, max(source.input.channels, 3)), dtype=torch.uint8)
-    run(pixels)
+    run(examples)
     started = time.perf_counter()
     for _ in range(count):
-        run(pixels)
-    return (time.perf_counter() - started) / (count * batch)
+        run(examples)
+    return (time.perf_counter() - started) / (count * len(examples))
+
+
+def sample(taken: Input, data: Dataset, count: int = BATCH) -> Tensor:
+    """A prepared batch of so many examples to time a net with, such as the data would give."""
+    return torch.from_numpy(data.modality.sample(data.items, taken, count))

@@ -17,7 +17,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.features.allocator import keep_blocks
 from headstart.features.decode import batches
-from headstart.features.extract import time_batches
+from headstart.features.extract import sample, time_batches
 from headstart.linear.heads import Ridge
 from headstart.metrics.intervals import Interval, group_weights, max_t
 from headstart.sources.card import ImageInput
@@ -73,7 +73,7 @@ def examine(source: Source, data: Dataset, store: Store, progress: Progress, see
     """
     check_readable(source.card, data)
     inputs = _inputs(source)
-    affordable = int(MINUTES * 60 / (len(inputs) * time_batches(source)))
+    affordable = int(MINUTES * 60 / (len(inputs) * time_batches(source, sample(source.input, data))))
     count = min(len(data), ENOUGH, max(affordable, FEWEST))
     part = data.take(np.linspace(0, len(data) - 1, count).astype(int))
     if max(part.counts().values()) < 2 or len([c for c in part.counts().values() if c]) < 2:

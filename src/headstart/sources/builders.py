@@ -3,9 +3,17 @@
 from torch import nn
 
 from headstart.nets.digit_cnn import DigitCnn
+from headstart.nets.text_cnn import TextCnn
 from headstart.sources.card import Architecture
 
 
 def digit_cnn(architecture: Architecture) -> nn.Module:  # noqa: ARG001 - there is one of it
     """The tutorials' net for MNIST."""
     return DigitCnn().eval()
+
+
+def text_cnn(architecture: Architecture) -> TextCnn:  # noqa: ARG001 - there is one of it
+    """The small net that a text control trains from scratch."""
+    net = TextCnn()
+    net.eval()
+    return net

@@ -38,12 +38,61 @@ class ImageInput(_Part):
         """Channels of the net's input."""
         return len(self.mean)
 
+    @property
+    def fixed(self) -> bool:
+        """Whether every batch has the same shape inside the net."""
+        return True
+
+    @property
+    def bytes(self) -> int:
+        """Of a prepared example."""
+        return 3 * self.size**2
+
+    @property
+    def prepared(self) -> str:
+        """What prepared examples depend on; means and deviations are the net's own business."""
+        return self.model_dump_json(include={"size", "crop", "interpolation"})
+
     @model_validator(mode="after")
     def _agree(self) -> "ImageInput":
         wanted = {"RGB": 3, "BGR": 3, "L": 1}.get(self.colour, len(self.mean))
         if not len(self.mean) == len(self.std) == wanted:
             raise ValueError(f"{self.colour} input needs {wanted} means and deviations, got {self.mean} and {self.std}")
         return self
+
+
+class TextInput(_Part):
+    """How texts become the numbers that the net was trained on. It travels with the weights.
+
+    Attributes:
+        tokenizer: what stands in its tokenizer.json; "" numbers lower-case words by their hash, which needs no list.
+        window: tokens that the net sees at once, marks of beginning and end included.
+        windows: a longer text is read in so many windows at most; what is behind the last one is not read.
+        pad: the number of an empty position.
+    """
+
+    tokenizer: str
+    window: int = Field(default=256, ge=1)
+    windows: int = Field(default=4, ge=1)
+    pad: int = 0
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every batch has the same shape inside the net."""
+        return False
+
+    @property
+    def bytes(self) -> int:
+        """Of a prepared example."""
+        return 8 * self.window * self.windows
+
+    @property
+    def prepared(self) -> str:
+        """What prepared examples depend on."""
+        return self.model_dump_json()
+
+
+Input = ImageInput | TextInput
 
 
 class Architecture(_Part):
@@ -136,7 +185,7 @@ class Card(_Part):
 
     name: str
     architecture: Architecture
-    input: ImageInput
+    input: Input
     stages: tuple[Stage, ...] = Field(min_length=1)
     head: str
     new_head: Head = Head()

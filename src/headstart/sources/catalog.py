@@ -6,7 +6,8 @@ from headstart.core.registry import Registry
 from headstart.sources.added import entries
 from headstart.sources.card import Availability
 from headstart.sources.packages import here
-from headstart.sources.wheels import DARKNETS, WHEELS, Packaged
+from headstart.sources.text_wheels import TEXT_WHEELS, TextWheel
+from headstart.sources.wheels import DARKNETS, WHEELS, DarknetWheel, Wheel
 
 PROVIDERS = Registry(
     kind="provider",
@@ -35,6 +36,8 @@ BUILDERS = Registry(
         "keras": "headstart.sources.providers.keras:construct",
         "darknet": "headstart.sources.providers.darknet:construct",
         "digit-cnn": "headstart.sources.builders:digit_cnn",
+        "text": "headstart.sources.providers.text:construct",
+        "text-cnn": "headstart.sources.builders:text_cnn",
     },
     group="headstart.builders",
 )
@@ -79,14 +82,20 @@ FORMS = (
     _form("run:PATH", "local", "what a former run has learned"),
     _form("checkpoint:PATH", "local", "a run's net after an epoch"),
     Known(
-        "random:ARCH[@SIZE]", "made", "none needed", "nothing", None, "any architecture of timm, untrained", form=True
+        "random:ARCH[@SIZE]",
+        "made",
+        "none needed",
+        "nothing",
+        None,
+        "any architecture of timm, or text-cnn, untrained",
+        form=True,
     ),
 )
 
 
-def packages() -> dict[str, Packaged]:
+def packages() -> dict[str, Wheel | TextWheel | DarknetWheel]:
     """Every packaged source by its full name."""
-    wheels = {f"wheel:{name}": row for name, row in WHEELS.items()}
+    wheels = {f"wheel:{name}": row for name, row in {**WHEELS, **TEXT_WHEELS}.items()}
     return {**wheels, **{f"darknet:{name}": row for name, row in DARKNETS.items()}}
 
 

@@ -1,4 +1,4 @@
-"""A source's fingerprint: what it makes of two generated pictures, in six numbers.
+"""A source's fingerprint: what it makes of two generated examples, in six numbers.
 
 Weights can load without an error into a net that pads, scales or normalises in another way; the features are then
 wrong and nobody is told. The fingerprint that was stored when a source was verified tells.
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from headstart.sources.card import Input, TextInput
 from headstart.sources.source import Source
 
 TOLERANCE = 2e-3  # of the norm; other machines and torch versions stay far below it
@@ -22,9 +23,24 @@ def pictures(side: int) -> Tensor:
     return torch.stack([gradient // torch.tensor([1, 2, 3]), noise]).to(torch.uint8)
 
 
+def texts(windows: int, window: int, pad: int) -> Tensor:
+    """(2, windows * window) token numbers of a short text and of one that takes two windows where there are as many."""
+    at = torch.arange(windows * window)
+    numbers = pad + 1 + at * 7_919 % 997
+    lengths = torch.tensor([[min(16, window)], [min(window + 8, len(at))]])
+    return numbers.where(at < lengths, pad)
+
+
+def examples(taken: Input) -> Tensor:
+    """Two generated examples for that input."""
+    if isinstance(taken, TextInput):
+        return texts(taken.windows, taken.window, taken.pad)
+    return pictures(taken.size)
+
+
 def fingerprint(source: Source) -> tuple[float, ...]:
-    """For each picture: the norm of the last stage's features, and two projections of them on fixed signs."""
-    features = source.tapper()(pictures(source.input.size))[source.card.stage_names()[-1]].double()
+    """For each example: the norm of the last stage's features, and two projections of them on fixed signs."""
+    features = source.tapper()(examples(source.input))[source.card.stage_names()[-1]].double()
     at = torch.arange(features.shape[1])
     signs = torch.stack([1.0 - 2.0 * (at % 2), 1.0 - 2.0 * (at // 7 % 2)]).double()
     numbers = torch.cat([features.norm(dim=1, keepdim=True), features @ signs.T], dim=1)

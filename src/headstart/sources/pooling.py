@@ -49,6 +49,36 @@ def pooled(output: Tensor, layout: Layout = "NCHW", how: Pooling | None = None, 
     return POOLINGS[how or "avg"](output, positions)
 
 
+def pooled_tokens(output: Tensor, real: Tensor, text: Tensor, count: int, how: Pooling | None) -> Tensor:
+    """(w, t, D) tokens of windows -> (n, D) features of the texts that they are of; empty positions do not count.
+
+    Args:
+        output: of a stage; what is (w, D) already is averaged over windows.
+        real: (w, t) where there is a token.
+        text: (w,) the text that a window is of; every text has one.
+        count: n.
+        how: None is the average over all tokens of a text; "cls" is its first window's first token.
+    """
+    if output.ndim == 2:
+        output, real = output[:, None], real.any(dim=1, keepdim=True)
+    if how == "cls":
+        first = torch.ones_like(text, dtype=torch.bool)
+        first[1:] = text[1:] != text[:-1]
+        return output[first, 0]
+    mask = real.unsqueeze(2)
+    if how == "max":
+        least = torch.finfo(output.dtype).min
+        largest = output.masked_fill(~mask, least).amax(dim=1)
+        lowest = output.new_full((count, output.shape[2]), least)
+        return lowest.scatter_reduce(0, text[:, None].expand_as(largest), largest, "amax")
+    wide = output.to(torch.promote_types(output.dtype, torch.float32))
+    values = wide.clamp(min=LEAST).pow(POWER) if how == "gem" else wide
+    sums = values.new_zeros(count, output.shape[2]).index_add(0, text, (values * mask).sum(dim=1))
+    tokens = values.new_zeros(count, 1).index_add(0, text, mask.sum(dim=1).to(values.dtype))
+    means = sums / tokens.clamp(min=1)
+    return means.pow(1 / POWER) if how == "gem" else means
+
+
 def average(output: Tensor, positions: Axes) -> Tensor:
     """The mean. The sum is float32 at least: in bfloat16 it would lose what the average is for."""
     return output.mean(dim=positions, dtype=torch.promote_types(output.dtype, torch.float32))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from headstart.sources.front import noise
 from headstart.sources.source import Source
 
 
@@ -29,7 +30,7 @@ class StageProfile:
 
 
 def profile(source: Source) -> tuple[StageProfile, ...]:
-    """The stages of a source, measured in one forward pass on a black picture."""
+    """The stages of a source, measured in one forward pass."""
     shapes = _shapes(source)
     counts = {name: p.numel() for name, p in source.model.named_parameters()}
     total = sum(counts[name] for stage in source.card.stages for name in stage.parameters)
@@ -56,7 +57,6 @@ def _shapes(source: Source) -> dict[str, tuple[int, ...]]:
     for stage in source.card.stages:
         if stage.tap:
             net.trunk.get_submodule(stage.tap).register_forward_hook(note(stage.name))
-    side = source.input.size
     with torch.inference_mode():
-        net.features(torch.zeros(1, side, side, max(source.input.channels, 3), dtype=torch.uint8))
+        net.features(noise(source.input, 1))
     return shapes

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
-from headstart.sources.card import Card, Head, ImageInput, Stage
-from headstart.sources.pooling import pooled
-
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as pictures are turned grey everywhere
+from headstart.sources.card import Card, Head, Stage
+from headstart.sources.front import Seen, front
 
 
 class KeptHead(nn.Module):
@@ -64,9 +62,9 @@ class StagedNet(nn.Module):
     """A trunk whose stages can be tapped, and a head on its pooled last stage.
 
     Args:
-        trunk: takes normalised (n, C, H, W) pixels; its own classifier is gone.
-        card: taps and input statistics. Where the last stage has a tap the trunk was cut there, and nothing behind
-            it is computed.
+        trunk: takes what the front of its input gives: normalised (n, C, H, W) pixels, (w, t) token numbers. Its own
+            classifier is gone.
+        card: taps and input. Where the last stage has a tap the trunk was cut there, and nothing behind it is computed.
         outputs: of the head.
     """
 
@@ -76,55 +74,44 @@ class StagedNet(nn.Module):
         self.card = card
         self.outputs = outputs
         self.head = new_head(card.features, outputs, card.new_head, len(card.head_classes))
-        mean, std = torch.tensor(card.input.mean), torch.tensor(card.input.std)
-        self.scale = nn.Buffer((1 / (255 * std)).view(1, -1, 1, 1), persistent=False)
-        self.shift = nn.Buffer((-mean / std).view(1, -1, 1, 1), persistent=False)
+        self.front = front(card.input)
 
-    def normalise(self, pixels: Tensor) -> Tensor:
-        """(n, H, W, C) uint8 pixels -> (n, channels, H, W) float32 as the weights want it, channels last in memory."""
-        planes = channels(pixels.permute(0, 3, 1, 2), self.card.input)
-        return torch.addcmul(self.shift, planes.float(), self.scale).contiguous(memory_format=torch.channels_last)
+    def forward(self, examples: Tensor) -> Tensor:
+        """(n, ...) prepared examples -> (n, outputs) logits."""
+        return self.head(self.features(examples))
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(n, H, W, C) uint8 pixels -> (n, outputs) logits."""
-        return self.head(self.features(pixels))
+    def features(self, examples: Tensor) -> Tensor:
+        """(n, ...) prepared examples -> (n, card.features): what the head gets."""
+        return self._last(self.front(examples))
 
-    def features(self, pixels: Tensor) -> Tensor:
-        """(n, H, W, C) uint8 pixels -> (n, card.features): what the head gets."""
-        last, given = self.card.stages[-1], self.normalise(pixels)
-        output = until(self.trunk, last.tap, given) if last.tap else self.trunk(given)
-        return pooled(output, last.layout, self.card.pooling, last.grid)
-
-    def stages(self, pixels: Tensor) -> dict[str, Tensor]:
-        """(n, H, W, C) uint8 pixels -> pooled (n, D) features of every stage, in one pass."""
+    def stages(self, examples: Tensor) -> dict[str, Tensor]:
+        """(n, ...) prepared examples -> pooled (n, D) features of every stage, in one pass."""
         found: dict[str, Tensor] = {}
+        seen: Seen = self.front(examples)
         *early, last = self.card.stages
         handles = [
-            self.trunk.get_submodule(stage.tap).register_forward_hook(self._keep(found, stage)) for stage in early
+            self.trunk.get_submodule(stage.tap).register_forward_hook(self._keep(found, stage, seen)) for stage in early
         ]
         try:
-            final = self.features(pixels)
+            final = self._last(seen)
         finally:
             for handle in handles:
                 handle.remove()
         found[last.name] = final
         return found
 
-    def _keep(self, found: dict[str, Tensor], stage: Stage) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def _last(self, seen: Seen) -> Tensor:
+        last = self.card.stages[-1]
+        output = until(self.trunk, last.tap, seen.given) if last.tap else self.trunk(seen.given)
+        return seen.features(output, last, self.card.pooling)
+
+    def _keep(
+        self, found: dict[str, Tensor], stage: Stage, seen: Seen
+    ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            found[stage.name] = pooled(output, stage.layout, self.card.pooling, stage.grid)
+            found[stage.name] = seen.features(output, stage, self.card.pooling)
 
         return hook
-
-
-def channels(planes: Tensor, taken: ImageInput) -> Tensor:
-    """(n, C, H, W) planes as a reader gives them -> the channels that the net was trained on, in its order."""
-    if taken.colour == "BGR":
-        return planes.flip(1)
-    if taken.colour == "L" and planes.shape[1] == len(LUMINANCE):
-        weights = torch.tensor(LUMINANCE, device=planes.device).view(1, -1, 1, 1)
-        return (planes * weights).sum(1, keepdim=True)
-    return planes
 
 
 def until(net: nn.Module, name: str, given: Tensor) -> Tensor:

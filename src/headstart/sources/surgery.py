@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from headstart.core.errors import UserError, unknown_name
 from headstart.core.predictions import Floats
 from headstart.sources.anatomy import classifier_name
-from headstart.sources.card import Architecture, Card, Head, Pooling
+from headstart.sources.card import Architecture, Card, Head, ImageInput, Pooling, TextInput
 from headstart.sources.catalog import BUILDERS
+from headstart.sources.front import noise
 from headstart.sources.pooling import POOLINGS
 from headstart.sources.staged import KeptHead, StagedNet
 from headstart.sources.stages import resolve
@@ -90,9 +91,10 @@ def widen_input(card: Card, model: nn.Module, count: int, how: Channels) -> Oper
         UserError: fewer than one channel, or a net that does not begin with a convolution over all channels whose
             weights are used as they are.
     """
+    taken = _pictures(card)
     if count < 1:
         raise UserError("at least one input channel", str(count), "Give the number of channels of your pictures.")
-    if count == card.input.channels:
+    if count == taken.channels:
         return card, model
     conv = first_conv(model, card)
     if conv is None:
@@ -102,7 +104,6 @@ def widen_input(card: Card, model: nn.Module, count: int, how: Channels) -> Oper
         came = f"{card.name}, which standardises them"
         raise UserError("a first convolution that uses its weights as they are", came, "Choose another source.")
     new = replace_input(copy.deepcopy(model), conv, widened(cast(Tensor, old.weight).detach(), count, how))
-    taken = card.input
     if count == 1:
         mean, std = (sum(taken.mean) / len(taken.mean),), (sum(taken.std) / len(taken.std),)
     else:
@@ -141,6 +142,7 @@ def at_size(card: Card, model: nn.Module, size: int) -> Operated:
     Raises:
         UserError: a size that the net does not take.
     """
+    taken = _pictures(card).model_copy(update={"size": size})
     new, architecture = copy.deepcopy(model), card.architecture
     try:
         if _resizes(new):
@@ -149,12 +151,11 @@ def at_size(card: Card, model: nn.Module, size: int) -> Operated:
                 new.load_state_dict(model.state_dict(), strict=False)
             new = shaped(_resized(new, size), card).eval()
             architecture = architecture.model_copy(update={"size": size})
-        _try(card, new, size)
+        _try(card.model_copy(update={"input": taken}), new)
     except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"an input size that {card.name} takes", f"{size} ({said})", "Try its own size.") from None
-    taken = card.input.model_copy(update={"size": size})
-    said = f"input size {card.input.size} -> {size}"
+    said = f"input size {_pictures(card).size} -> {size}"
     return _operated(card, new, f"size:{size}", said, {"input": taken, "architecture": architecture})
 
 
@@ -168,6 +169,8 @@ def pooled_as(card: Card, model: nn.Module, how: Pooling) -> Operated:
     """
     if how not in POOLINGS:
         raise unknown_name("pooling", how, list(POOLINGS))
+    if isinstance(card.input, TextInput):  # its trunk puts out tokens: there is nothing to leave out
+        return _operated(card, model, f"pool:{how}", f"features pooled by {how}", {"pooling": how})
     if how == "cls" and not getattr(model, "num_prefix_tokens", 0):  # timm's name for it
         raise UserError("a net of timm with a class token", card.name, "Choose avg, max or gem.")
     *early, last = (one.model_copy(update={"dim": one.dim // one.grid**2, "grid": 1}) for one in card.stages)
@@ -177,7 +180,7 @@ def pooled_as(card: Card, model: nn.Module, how: Pooling) -> Operated:
     said = f"features pooled by {how}{'; the last stage keeps its own pooling' if own else ''}"
     new, _ = _operated(card, model, f"pool:{how}", said, {"pooling": how, "stages": (*early, last)})
     try:
-        fits = _try(new, model, card.input.size) == last.dim
+        fits = _try(new, model) == last.dim
     except (RuntimeError, AssertionError, ValueError):
         fits = False
     if not fits:
@@ -273,14 +276,14 @@ def _whole(card: Card) -> nn.Module:
         _resized(model, card.architecture.size)
     name = first_conv(model, card)
     conv = model.get_submodule(name) if name else None
-    if name and isinstance(conv, nn.Conv2d) and conv.in_channels != card.input.channels:
-        replace_input(model, name, fresh_input(conv.weight.detach(), card.input.channels))
+    if name and isinstance(conv, nn.Conv2d) and conv.in_channels != (channels := _pictures(card).channels):
+        replace_input(model, name, fresh_input(conv.weight.detach(), channels))
     return model
 
 
 def _as_headed(model: nn.Module, card: Card) -> None:
     """Give an empty net the classifier that the card says: a run has put its own there, or has taken it away."""
-    own = classifier_name(model)
+    own = "" if isinstance(card.input, TextInput) else classifier_name(model)  # text encoders come without one
     if not own:
         return
     head = model.get_submodule(own)
@@ -301,14 +304,25 @@ def _resized(model: nn.Module, size: int) -> nn.Module:
     return model
 
 
-def _try(card: Card, model: nn.Module, size: int) -> int:
+def _pictures(card: Card) -> ImageInput:
+    """What a net for pictures takes.
+
+    Raises:
+        UserError: the net takes something else.
+    """
+    if not isinstance(card.input, ImageInput):
+        raise UserError("a net for pictures", f"{card.name}, a net for texts", "Leave +size: and +channels: out.")
+    return card.input
+
+
+def _try(card: Card, model: nn.Module) -> int:
     """One pass up to the last stage; how many features it gives."""
     trunk = copy.deepcopy(model)
     if card.head:
         drop_classifier(trunk, card)
     net = StagedNet(trunk, card.model_copy(update={"new_head": Head()}), 1).eval()
     with torch.inference_mode():
-        return net.features(torch.zeros(1, size, size, card.input.channels, dtype=torch.uint8)).shape[1]
+        return net.features(noise(card.input, 1)).shape[1]
 
 
 def _check_head_may_go(card: Card) -> None:

@@ -83,9 +83,6 @@ class DarknetWheel:
         return "the trunk of a Darknet net"
 
 
-Packaged = Wheel | DarknetWheel
-
-
 def _trunk(name: str) -> Architecture:
     """A classic net as Keras builds it, without its classifier."""
     return Architecture(name=name, builder="keras", options={"classes": 0})

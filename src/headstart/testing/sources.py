@@ -9,26 +9,26 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from headstart.sources.card import Card
+from headstart.sources.card import Card, ImageInput
+from headstart.sources.front import noise
 from headstart.sources.load import rebuild
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 
 
 def check_source(source: Source) -> None:
-    """Check a source in a few forward passes on generated pixels.
+    """Check a source in a few forward passes on generated examples.
 
     Raises:
         AssertionError: a sentence that says which promise is broken.
     """
     torch.manual_seed(0)
-    side, channels = source.input.size, 3 if source.input.colour == "L" else source.input.channels
-    pixels = torch.randint(0, 256, (3, side, side, channels), dtype=torch.uint8)
+    examples = noise(source.input, 3)
     _check_card(source.card)
     _check_parameters(source)
-    _check_features(source, pixels)
-    _check_order(source, pixels[:2])
-    _check_net(source, pixels)
+    _check_features(source, examples)
+    _check_order(source, examples[:2])
+    _check_net(source, examples)
     _check_own_head(source)
     _check_rebuilt(source)
 
@@ -43,8 +43,9 @@ def _check_card(card: Card) -> None:
     early = [stage.name for stage in card.stages[:-1] if not stage.tap]
     assert not early, f"only the last stage may have an empty tap, these have one too: {early}"
     assert card.licence.name or not card.licence.commercial, "commercial use of weights needs a stated licence"
-    assert card.input.size > 0, f"the input needs a positive size, got {card.input.size}"
-    assert all(s > 0 for s in card.input.std), f"the input needs positive deviations, got {card.input.std}"
+    if isinstance(card.input, ImageInput):
+        assert card.input.size > 0, f"the input needs a positive size, got {card.input.size}"
+        assert all(s > 0 for s in card.input.std), f"the input needs positive deviations, got {card.input.std}"
     assert card.trained_on is None or card.trained_on.n > 0, "trained_on.n says how many examples there were"
 
 
@@ -65,32 +66,32 @@ def _check_parameters(source: Source) -> None:
     assert not gone, f"the card names modules that the net does not have: {gone}"
 
 
-def _check_features(source: Source, pixels: Tensor) -> None:
+def _check_features(source: Source, examples: Tensor) -> None:
     card, tap = source.card, source.tapper()
-    found = tap(pixels)
+    found = tap(examples)
     assert tuple(found) == card.stage_names(), f"the taps must fire in the card's order, got {tuple(found)}"
     for stage in card.stages:
         values = found[stage.name]
-        wanted = (len(pixels), stage.dim)
+        wanted = (len(examples), stage.dim)
         assert tuple(values.shape) == wanted, f"stage {stage.name} promises {wanted}, got {tuple(values.shape)}"
         assert bool(torch.isfinite(values).all()), f"the features of stage {stage.name} must be finite"
-    again = tap(pixels)
-    assert all(torch.equal(found[name], again[name]) for name in found), "equal pixels must give equal features"
-    alone = tap(pixels[1:2])
+    again = tap(examples)
+    assert all(torch.equal(found[name], again[name]) for name in found), "equal examples must give equal features"
+    alone = tap(examples[1:2])
     for name, values in found.items():
         noise = 1e-4 * max(1.0, float(values.abs().max()))
         close = torch.allclose(values[1:2], alone[name], rtol=1e-3, atol=noise)
         assert close, f"the features of stage {name} must not depend on the rest of the batch"
     last = found[card.stage_names()[-1]]
-    assert not torch.equal(last[0], last[1]), "different pixels must give different features"
+    assert not torch.equal(last[0], last[1]), "different examples must give different features"
 
 
-def _check_order(source: Source, pixels: Tensor) -> None:
+def _check_order(source: Source, examples: Tensor) -> None:
     """Features of a stage may depend on parameters of that stage and earlier ones only, and must on some of its own."""
     net = source.net(_outputs(source.card)).eval().requires_grad_(True)
     of_stage = {name: at for at, stage in enumerate(source.card.stages) for name in stage.parameters}
     parameters = dict(net.trunk.named_parameters())
-    for at, (name, values) in enumerate(net.stages(pixels).items()):
+    for at, (name, values) in enumerate(net.stages(examples).items()):
         found = torch.autograd.grad(values.sum(), list(parameters.values()), retain_graph=True, allow_unused=True)
         grads = cast("tuple[Tensor | None, ...]", found)  # torch's annotation forgets allow_unused
         reached = [p for p, grad in zip(parameters, grads, strict=True) if grad is not None]
@@ -100,19 +101,19 @@ def _check_order(source: Source, pixels: Tensor) -> None:
         assert own or not source.card.stages[at].parameters, f"stage {name} depends on none of its own parameters"
 
 
-def _check_net(source: Source, pixels: Tensor) -> None:
-    before, features = source.identity, source.tapper()(pixels)
+def _check_net(source: Source, examples: Tensor) -> None:
+    before, features = source.identity, source.tapper()(examples)
     outputs, old = _outputs(source.card), _old(source.card)
     net = source.net(outputs)
-    logits = net.eval()(pixels)
-    wanted = (len(pixels), outputs)
+    logits = net.eval()(examples)
+    wanted = (len(examples), outputs)
     assert tuple(logits.shape) == wanted, f"net({outputs}) must give {outputs} logits, got {tuple(logits.shape)}"
     assert not bool(logits[:, old:].any()), "the new head must start at zero"
-    _step(net, pixels)
+    _step(net, examples)
     assert source.identity == before, "training a copy must not change the source"
-    after = source.tapper()(pixels)
+    after = source.tapper()(examples)
     assert all(torch.equal(features[k], after[k]) for k in features), "training a copy must not change the features"
-    again = source.net(outputs).eval()(pixels)
+    again = source.net(outputs).eval()(examples)
     assert torch.equal(again, logits), "every copy must come with a new head"
 
 
@@ -126,14 +127,14 @@ def _outputs(card: Card) -> int:
     return sum(card.new_head.outputs) or _old(card) + 4
 
 
-def _step(net: StagedNet, pixels: Tensor) -> None:
+def _step(net: StagedNet, examples: Tensor) -> None:
     """One plain gradient step; the head is nudged first, or nothing would flow into the trunk."""
     net.train()
     with torch.no_grad():
         for parameter in net.head.parameters():
             parameter.normal_()
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
-    torch.nn.functional.cross_entropy(net(pixels), torch.arange(len(pixels)) % net.outputs).backward()
+    torch.nn.functional.cross_entropy(net(examples), torch.arange(len(examples)) % net.outputs).backward()
     optimiser.step()
 
 

@@ -17,6 +17,7 @@ from headstart.data.dataset import Dataset, Item
 from headstart.data.store import Store
 from headstart.features.extract import extract
 from headstart.linear.catalog import ESTIMATORS
+from headstart.sources.card import Input, TextInput
 from headstart.sources.source import Source
 from headstart.sources.stages import resolve as stages_of
 from headstart.strategies.catalog import CONTROLS, STRATEGIES, plan
@@ -111,15 +112,23 @@ class Noise:
         """Itself."""
         return self, ()
 
-    def prepare(self, item: Item, card_input: Any) -> NDArray[np.uint8]:
-        """(size, size, 3) uint8."""
+    def prepare(self, item: Item, card_input: Input) -> NDArray[Any]:
+        """(size, size, 3) uint8, or the token numbers of all windows."""
         at = int(item.name)
-        noise = np.random.default_rng(at).integers(0, 100, (card_input.size, card_input.size, 3))
-        return (noise + 70 * (at % CLASSES)).astype(np.uint8)
+        if isinstance(card_input, TextInput):
+            shape, kind = (card_input.windows * card_input.window,), np.int64
+        else:
+            shape, kind = (card_input.size, card_input.size, 3), np.uint8
+        drawn = np.random.default_rng(at).integers(1, 100, shape)
+        return (drawn + 70 * (at % CLASSES)).astype(kind)
+
+    def size(self, item: Item) -> int:  # noqa: ARG002 - all alike
+        """One."""
+        return 1
 
     def augment(self, batch: Tensor, seed: int) -> Tensor:
         """The batch, mirrored for odd seeds."""
-        return batch.flip(2) if seed % 2 else batch
+        return batch.flip(2) if seed % 2 and batch.ndim == 4 else batch
 
 
 def made(classes: tuple[str, ...]) -> Dataset:

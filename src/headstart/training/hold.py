@@ -100,7 +100,7 @@ def dream(net: StagedNet, targets: Tensor, seed: int, steps: int) -> Tensor:
     chance = np.random.default_rng([seed, len(targets)])
     shape = (len(targets), net.card.input.channels, net.card.input.size, net.card.input.size)
     planes = torch.from_numpy(chance.standard_normal(shape, dtype=np.float32)).to(device).requires_grad_(True)
-    darkest, brightest = net.shift, net.shift + 255 * net.scale
+    darkest, brightest = net.front.shift, net.front.shift + 255 * net.front.scale
     optimiser = torch.optim.Adam([planes], lr=RATE)
     apart: list[Tensor] = []
     handles = [norm.register_forward_hook(_compare(apart)) for norm in norms]
@@ -130,7 +130,7 @@ def _old(net: StagedNet) -> nn.Module:
 
 def _pixels(net: StagedNet, planes: Tensor) -> Tensor:
     """The inverse of `StagedNet.normalise`."""
-    values = ((planes - net.shift) / net.scale).round().clamp(0, 255)
+    values = ((planes - net.front.shift) / net.front.scale).round().clamp(0, 255)
     values = values.flip(1) if net.card.input.colour == "BGR" else values
     return values.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
 

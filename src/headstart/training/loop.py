@@ -35,7 +35,7 @@ from headstart.training.co_tune import OwnHead, beside
 from headstart.training.hold import hold
 from headstart.training.pull import Pull
 from headstart.training.recalibrate import recalibrate
-from headstart.training.views import CLEAN_EPOCH, Pixels, Views
+from headstart.training.views import CLEAN_EPOCH, Batches, Views
 
 Extra = Callable[[Any, Tensor], Tensor]  # the net, the examples -> what a step costs beside the cross-entropy
 _PREDICT_BATCH = 64
@@ -93,7 +93,7 @@ def train(
     phase: Train,
     view: Dataset,
     *,
-    pixels: Pixels,
+    prepared: Batches,
     seed: int,
     validation: Dataset | None = None,
     workspace: Path | None = None,
@@ -109,7 +109,7 @@ def train(
         card: of the net's source.
         phase: with `epochs` and `lr` filled in.
         view: the examples to learn from.
-        pixels: where the prepared examples of both parts are.
+        prepared: where the prepared examples of both parts are.
         seed: of order, augmentation and dropout.
         validation: stops early on its loss; the best epoch is kept.
         workspace: folder for checkpoints. Unfinished work found there is resumed, bit for bit.
@@ -127,7 +127,7 @@ def train(
         FrozenMovedError: a frozen weight or buffer changed in at least one bit.
     """
     with adapters.attached(net, card, phase.rank, seed), beside(net, card, phase.co_tune, own):
-        work = _Work(net, card, phase, view, pixels, seed, step)
+        work = _Work(net, card, phase, view, prepared, seed, step)
         if store is not None:
             work.skip_front(card, store)
         trained = _descended(work, validation, workspace, min(until or work.epochs, work.epochs))
@@ -160,7 +160,7 @@ def _descended(work: "_Work", validation: Dataset | None, workspace: Path | None
     return Trained(tuple(history), _best_epoch(history), bit)
 
 
-def predict(net: nn.Module, view: Dataset, pixels: Pixels, step: Step | None = None) -> Floats:
+def predict(net: nn.Module, view: Dataset, prepared: Batches, step: Step | None = None) -> Floats:
     """(n, C) float64 logits; the net is left in eval mode."""
     device = devices.of(net)
     net.eval()
@@ -168,20 +168,26 @@ def predict(net: nn.Module, view: Dataset, pixels: Pixels, step: Step | None = N
     parts = [keys[at : at + _PREDICT_BATCH] for at in range(0, len(keys), _PREDICT_BATCH)]
     out: list[Floats] = []
     with torch.inference_mode():
-        for batch in ahead(pixels.batch(part) for part in parts):
+        for batch in ahead(prepared.batch(part) for part in parts):
             out.append(net(batch.to(device)).double().cpu().numpy())
             if step is not None:
                 step.advance(len(batch))
     return np.concatenate(out)
 
 
-def time_step(net: nn.Module, card: Card, phase: Train, size: int, batch: int) -> float:
-    """Seconds per example of a training step: one step to warm up, two timed, on noise, on a copy of the net."""
+def time_step(net: nn.Module, card: Card, phase: Train, examples: Tensor) -> float:
+    """Seconds per example of a training step: one step to warm up, two timed, on a copy of the net.
+
+    Args:
+        net: to be trained.
+        card: of its source.
+        phase: that would train it.
+        examples: (b, ...) a prepared batch, such as `Modality.sample` gives.
+    """
     trial = copy.deepcopy(net)
     device = devices.place(trial)
-    noise = np.random.default_rng(0)
-    pixels = torch.from_numpy(noise.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)).to(device)
-    targets = torch.zeros(batch, dtype=torch.int64, device=device)
+    given = examples.to(device)
+    targets = torch.zeros(len(given), dtype=torch.int64, device=device)
     seconds: list[float] = []
     with torch.random.fork_rng(), adapters.attached(trial, card, phase.rank, seed=0):
         rates = groups.resolve(card, trial, phase.rules)
@@ -189,16 +195,16 @@ def time_step(net: nn.Module, card: Card, phase: Train, size: int, batch: int) -
         optimiser = groups.optimiser(trial, rates, phase, phase.lr or 1e-4)
         for _ in range(3):
             start = time.perf_counter()
-            _descend(trial, optimiser, pixels, targets)[0].item()  # waits for the device
+            _descend(trial, optimiser, given, targets)[0].item()  # waits for the device
             seconds.append(time.perf_counter() - start)
-    return min(seconds[1:]) / batch
+    return min(seconds[1:]) / len(given)
 
 
 class _Work:
     """A phase made concrete for one net and one training part."""
 
     def __init__(
-        self, net: nn.Module, card: Card, phase: Train, view: Dataset, pixels: Pixels, seed: int, step: Step | None
+        self, net: nn.Module, card: Card, phase: Train, view: Dataset, prepared: Batches, seed: int, step: Step | None
     ) -> None:
         if phase.epochs is None or phase.lr is None or phase.norm is None:
             raise UserError("a resolved phase", "one without epochs, lr or norm", "Fill them in with Plan.resolve.")
@@ -213,20 +219,20 @@ class _Work:
         self.own = next((part for part in net.children() if isinstance(part, OwnHead)), None)
         self.still = groups.still_modules(card, net, self.rates, phase.norm)
         if phase.norm == "adapt":
-            recalibrate(net, groups.adapting(card, net, self.rates), self._clean(pixels))
+            recalibrate(net, groups.adapting(card, net, self.rates), self._clean(prepared))
         groups.apply(net, self.rates, self.still)
         self.frozen = groups.digests(self.fixed())
         self.optimiser = groups.optimiser(net, self.rates, phase, phase.lr)
         # What runs in a step, and what it is given: the net and pictures, unless the front can be skipped.
         self.runs: nn.Module = net
-        self.views = Views(phase, pixels, view.modality, seed)
+        self.views = Views(phase, prepared, view.modality, seed)
         self.examples: Views | prefix.Activations = self.views
 
-    def _clean(self, pixels: Pixels) -> Iterator[Tensor]:
+    def _clean(self, prepared: Batches) -> Iterator[Tensor]:
         """All training examples as they are, in batches."""
         keys = self.view.keys
         for at in range(0, len(keys), _PREDICT_BATCH):
-            yield pixels.batch(keys[at : at + _PREDICT_BATCH]).to(self.device)
+            yield prepared.batch(keys[at : at + _PREDICT_BATCH]).to(self.device)
 
     def skip_front(self, card: Card, store: Store) -> None:
         """Let the frozen front run once for each view, where views come back and such a front is found.
@@ -238,7 +244,7 @@ class _Work:
         count = self.views.count
         if count is None or count >= self.epochs or self.held is not None:
             return
-        shape = self.views.pixels.batch(self.view.keys[:1]).shape[1:]
+        shape = self.views.prepared.batch(self.view.keys[:1]).shape[1:]
         found = prefix.find(self.net, card, self.rates, self.still, shape)
         if found is not None and found.bytes * count * len(self.view) <= prefix.LIMIT:
             name = prefix.identity(card, found, self.views, self.frozen)
@@ -271,7 +277,7 @@ class _Work:
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """(pixels or activations, targets, seed) of each step. Sizes differ by at most one: no tiny last batch."""
+        """(examples or activations, targets, seed) of each step. Sizes differ by at most one: no tiny last batch."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.view))
         keys = list(self.view.keys)
         targets = np.asarray(self.view.targets, dtype=np.int64)

@@ -21,7 +21,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.split import hold_out
 from headstart.data.store import Store
 from headstart.features.allocator import keep_blocks
-from headstart.features.pixels import Pixels
+from headstart.features.prepared import Prepared
 from headstart.linear.catalog import ESTIMATORS
 from headstart.linear.heads import FittedHead, Ridge
 from headstart.metrics.calibration import softmax
@@ -82,7 +82,7 @@ class FittedNet:
     Args:
         net: as it was left by the last phase.
         origin: the source that it started from, with the head that the plan asks for.
-        store: where prepared pixels are kept.
+        store: where prepared examples are kept.
         resolved: the plan.
         history: the epochs of all phases, counted through.
         notes: what should be known of the training.
@@ -107,10 +107,10 @@ class FittedNet:
         """The stage under the head."""
         return (self.origin.card.stage_names()[-1],)
 
-    def predict(self, view: Dataset, features: Features) -> Predictions:  # noqa: ARG002 - reads pixels, not features
-        """Probabilities from prepared pixels."""
-        pixels = Pixels(view, self.origin.card.input, self.store)
-        return Predictions(softmax(predict(self.net, view, pixels)))
+    def predict(self, view: Dataset, features: Features) -> Predictions:  # noqa: ARG002 - reads examples, not features
+        """Probabilities from prepared examples."""
+        prepared = Prepared(view, self.origin.card.input, self.store)
+        return Predictions(softmax(predict(self.net, view, prepared)))
 
     def state(self) -> State:
         """All weights and buffers."""
@@ -137,7 +137,7 @@ class PlanLearner:
         role: transfer or control.
         plan: what to do.
         sources: what to start from; anything with cached features serves a closed form, a `Source` is needed to train.
-        store: where prepared pixels are kept.
+        store: where prepared examples are kept.
         epochs: how many epochs may be tried when the plan leaves the number open.
         most: how many choices may be tried where it leaves rate or norm policy open.
         step: progress of its training.
@@ -260,7 +260,7 @@ class PlanLearner:
         own = own_head(origin, view, features) if self.plan.co_tunes else None
         keep_blocks()
         both = view if validation is None else joined(view, validation)
-        pixels = Pixels(both, origin.card.input, self.store)
+        prepared = Prepared(both, origin.card.input, self.store)
         history: tuple[Epoch, ...] = ()
         notes: tuple[str, ...] = ()
         done: Trained | None = None
@@ -272,7 +272,7 @@ class PlanLearner:
             space = workspace / f"phase {at}" if workspace and len(phases) > 1 else workspace
             done = train(
                 net, origin.card, phase, view,
-                pixels=pixels, seed=seed, validation=validation, workspace=space, step=self.step or _quiet(),
+                prepared=prepared, seed=seed, validation=validation, workspace=space, step=self.step or _quiet(),
                 store=self.store, until=left, own=own,
             )  # fmt: skip
             before = len(history)

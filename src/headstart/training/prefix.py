@@ -93,7 +93,7 @@ def find(
         still: names of modules in inference mode, as `groups.still_modules` gives them.
         shape: (H, W, C) of a prepared example.
     """
-    name = _last_frozen(card, rates)
+    name = _last_frozen(card, rates) if card.input.fixed else None
     if name is None:
         return None
     noise = torch.randint(0, 256, (1, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -166,7 +166,7 @@ class Activations:
 
     @property
     def clean(self) -> "Activations":
-        """Itself, as `Pixels`: for validation."""
+        """Itself, as `Batches`: for validation."""
         return self
 
     def _table(self, view: int) -> Table:
@@ -244,7 +244,7 @@ def _calls(net: nn.Module, picture: Tensor) -> list[tuple[str, Any]]:
 def _is_still(net: nn.Module, front: Sequence[str], still: Sequence[str]) -> bool:
     """Nothing in these modules learns, and what has tensors runs in inference mode."""
     quiet = set(still)
-    for root in front:
+    for root in (name for name in front if name != "front"):  # what stands before the trunk has nothing that moves
         for inner, module in net.get_submodule(root).named_modules():
             own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
             moves = bool(own) and f"{root}.{inner}".rstrip(".") not in quiet

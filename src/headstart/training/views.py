@@ -14,7 +14,7 @@ CLEAN = 0  # the number of the view that is the example itself
 CLEAN_EPOCH = 1  # where views are fixed, an epoch that shows it
 
 
-class Pixels(Protocol):
+class Batches(Protocol):
     """Prepared input by content key."""
 
     def batch(self, keys: Sequence[str]) -> Tensor:
@@ -27,13 +27,13 @@ class Views:
 
     Args:
         phase: says whether examples are augmented, and how many fixed augmented views there are.
-        pixels: where the prepared examples are.
+        prepared: where the prepared examples are.
         modality: augments them.
         seed: of the fixed views.
     """
 
-    def __init__(self, phase: Train, pixels: Pixels, modality: Modality, seed: int) -> None:
-        self.pixels, self.modality, self.seed = pixels, modality, seed
+    def __init__(self, phase: Train, prepared: Batches, modality: Modality, seed: int) -> None:
+        self.prepared, self.modality, self.seed = prepared, modality, seed
         self._augment = phase.augment
         self._fixed = phase.views if phase.augment else 0
 
@@ -47,9 +47,9 @@ class Views:
         return (epoch - 1) % (1 + self._fixed)
 
     @property
-    def clean(self) -> Pixels:
+    def clean(self) -> Batches:
         """The examples as they are."""
-        return self.pixels
+        return self.prepared
 
     def ready(self, keys: Sequence[str], epoch: int) -> None:
         """Nothing has to be computed before these examples can be shown."""
@@ -64,15 +64,16 @@ class Views:
         """
         if self.count is not None:
             return self.fixed(keys, self.number(epoch))
-        return self.modality.augment(self.pixels.batch(keys), chance)
+        return self.modality.augment(self.prepared.batch(keys), chance)
 
     def fixed(self, keys: Sequence[str], view: int) -> Tensor:
         """(b, H, W, 3) uint8: a fixed view of each; the others in a batch do not matter."""
-        pixels = self.pixels.batch(keys)
+        prepared = self.prepared.batch(keys)
         if view == CLEAN:
-            return pixels
+            return prepared
         changed = [
-            self.modality.augment(one, self._chance(key, view)) for key, one in zip(keys, pixels.split(1), strict=True)
+            self.modality.augment(one, self._chance(key, view))
+            for key, one in zip(keys, prepared.split(1), strict=True)
         ]
         return torch.cat(changed)
 

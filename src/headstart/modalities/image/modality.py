@@ -1,5 +1,6 @@
 """Images: the functions that an image data set carries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from headstart.modalities.image.baselines import RAW, SIDE, RawPixels
 from headstart.modalities.image.mirror import TOLD, told_apart
 from headstart.modalities.image.prepare import shared_rgb, square
 from headstart.sources.card import ImageInput
+from headstart.sources.front import noise
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,18 @@ class ImageModality:
         """(size, size, 3) uint8 RGB."""
         at_least = int(card_input.size / card_input.crop) + 1
         return square(shared_rgb(item.path, at_least), card_input)
+
+    def sample(self, items: Sequence[Item], card_input: ImageInput, count: int) -> NDArray[np.uint8]:  # noqa: ARG002
+        """Noise: a net takes as long for that, and nothing need be decoded."""
+        return noise(card_input, count).numpy()
+
+    def size(self, item: Item) -> int:  # noqa: ARG002 - a picture is as much work as any other
+        """All alike."""
+        return 1
+
+    def caveats(self, items: Sequence[Item], card_input: ImageInput) -> tuple[str, ...]:  # noqa: ARG002
+        """None."""
+        return ()
 
     def augment(self, batch: Tensor, seed: int) -> Tensor:
         """A changed copy of a prepared batch."""

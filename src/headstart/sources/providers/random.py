@@ -6,12 +6,15 @@ import torch
 
 from headstart.core.errors import UserError
 from headstart.sources.access import NOTHING_SPECIAL, Access
-from headstart.sources.card import Architecture, Licence
+from headstart.sources.builders import text_cnn
+from headstart.sources.card import Architecture, Card, Licence, Stage, TextInput
 from headstart.sources.describe import describe
 from headstart.sources.providers.timm import build, taken
 from headstart.sources.source import Source
 
 NAME = re.compile(r"(?P<architecture>[^@#]+)(@(?P<size>[1-9]\d{0,3}))?(#(?P<seed>\d+))?")
+TEXT_CNN = "text-cnn"
+WORDS = TextInput(tokenizer="")
 FREE = Licence(name="none needed", commercial=True)
 
 
@@ -24,6 +27,8 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     match = NAME.fullmatch(name)
     if match is None:
         raise UserError("random:ARCH, random:ARCH@SIZE or random:ARCH@SIZE#SEED", f"random:{name}", "See timm's names.")
+    if match["architecture"] == TEXT_CNN:
+        return _text(name, match)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(match["seed"] or 0))
         model = build(match["architecture"])
@@ -31,5 +36,25 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     card = describe(
         model, name=f"random:{name}", architecture=Architecture(name=match["architecture"]), taken=taken(model, size),
         licence=FREE, trained_on=None,
+    )  # fmt: skip
+    return Source(card, model)
+
+
+def _text(name: str, match: re.Match[str]) -> Source:
+    """The small net for texts."""
+    if match["size"]:
+        raise UserError("random:text-cnn or random:text-cnn#SEED", f"random:{name}", "A text has no size.")
+    architecture = Architecture(name=TEXT_CNN, builder=TEXT_CNN)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(match["seed"] or 0))
+        model = text_cnn(architecture)
+    parameters = [key for key, _ in model.named_parameters()]
+    stages = (
+        Stage(name="words", tap="words", dim=model.words.embedding_dim, parameters=tuple(parameters[:1])),
+        Stage(name="phrases", tap="", dim=model.convolution.out_channels, parameters=tuple(parameters[1:])),
+    )
+    card = Card(
+        name=f"random:{name}", architecture=architecture, input=WORDS, stages=stages, head="", pooling="max",
+        licence=FREE, trained_on=None, parameters=sum(p.numel() for p in model.parameters()),
     )  # fmt: skip
     return Source(card, model)

