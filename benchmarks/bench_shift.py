@@ -134,7 +134,7 @@ CHANGES: tuple[Callable[[Picture, np.random.Generator], Picture], ...] = (
 class Changed:
     """Prepared pictures after a change; the same picture is always changed in the same way."""
 
-    pixels: Pixels
+    pixels: Prepared
     change: Callable[[Picture, np.random.Generator], Picture]
 
     def batch(self, keys: Sequence[str]) -> Tensor:

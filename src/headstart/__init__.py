@@ -12,7 +12,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.api import Result, advise, compare, doctor, fit, load, read, source
+    from headstart.api import Result, advise, compare, fit, load, read, source
+    from headstart.checkup import doctor
     from headstart.core.errors import HeadstartError, UserError
     from headstart.core.plan import Plan, Rule, Solve, Train
     from headstart.core.record import Record
@@ -27,7 +28,7 @@ _PUBLIC = {
     "load": "headstart.api",
     "read": "headstart.api",
     "source": "headstart.api",
-    "doctor": "headstart.api",
+    "doctor": "headstart.checkup",
     "Result": "headstart.api",
     "Record": "headstart.core.record",
     "Plan": "headstart.core.plan",

@@ -25,18 +25,14 @@ from headstart.core.errors import UserError
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record, Verdict
 from headstart.data.dataset import Dataset
+from headstart.data.labelled import Where
 from headstart.data.store import Store
 from headstart.evaluation.delivery import Asked as Deliver
-from headstart.features.engine import Missing, tried
-from headstart.features.probe import Trial
 from headstart.metrics.scores import metric as metric_named
-from headstart.modalities.image.read import read as read_images
+from headstart.modalities import catalog as kinds
 from headstart.report.page import write as write_report
 from headstart.runs import Prediction, Saved
-from headstart.selection.doctor import Finding, examine
-from headstart.selection.doctor import verdict as diagnosis
 from headstart.sources.access import NOTHING_SPECIAL, Access
-from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES
 from headstart.sources.load import load as load_source
 from headstart.sources.source import Source
 from headstart.strategies.catalog import fingerprint
@@ -54,13 +50,17 @@ class Result:
         """Whether transfer helped."""
         return self.record.verdict
 
-    def predict(self, paths: Sequence[str | Path], progress: Progress | None = None) -> list[Prediction]:
-        """Labels and calibrated probabilities for files.
+    def predict(self, given: Sequence[str | Path], progress: Progress | None = None) -> list[Prediction]:
+        """Labels and calibrated probabilities.
+
+        Args:
+            given: picture files; or texts, as strings, and paths of files with texts.
+            progress: told how far it is.
 
         Raises:
             UserError: a file cannot be read, or the run's source cannot be had.
         """
-        return Saved.open(self.run).predict(paths, progress or Silent())
+        return Saved.open(self.run).predict(given, progress or Silent())
 
     def save(self, path: str | Path) -> Path:
         """Copy the run to a new folder.
@@ -79,13 +79,20 @@ class Result:
         )
 
 
-def read(path: str | Path, *, target: str | None = None, group: str | None = None, test: str | None = None) -> Dataset:
-    """Read and inspect data: a folder a class, {train,test}/class, or a table with a path column.
+def read(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    text: str | None = None,
+    group: str | None = None,
+    test: str | None = None,
+) -> Dataset:
+    """Read and inspect data: a folder a class, {train,test}/class, or a table with a column of paths or texts.
 
     Raises:
         UserError: nothing usable is there.
     """
-    return read_images(path, target=target, group=group, test=test, store=Store(), progress=Silent())
+    return kinds.read(_where(path, target, group, test, text), Store(), Silent())
 
 
 def source(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None = None) -> Source:
@@ -97,68 +104,11 @@ def source(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | Non
     return load_source(name, access, progress)
 
 
-def doctor(
-    name: str,
-    path: str | Path,
-    *,
-    target: str | None = None,
-    access: Access = NOTHING_SPECIAL,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> tuple[tuple[Finding, ...], str]:
-    """Whether a source's preprocessing fits its weights, on the user's own pictures.
-
-    Args:
-        name: provider:name.
-        path: labelled data.
-        target: the label column of a table.
-        access: what is allowed.
-        seed: of the bootstrap.
-        progress: told how far it is.
-
-    Returns:
-        The ways of preparing pictures that were tried, the card's first, and one sentence.
-
-    Raises:
-        UserError: the source or the data cannot be had.
-    """
-    told, store = progress or Silent(), Store()
-    data = read_images(path, target=target, group=None, test=None, store=store, progress=told)
-    examined = examine(load_source(name, access, told), data, store, told, seed)
-    return examined, diagnosis(name, examined)
-
-
-def bench(
-    path: str | Path,
-    name: str,
-    *,
-    target: str | None = None,
-    access: Access = NOTHING_SPECIAL,
-    progress: Progress | None = None,
-) -> tuple[Trial, ...]:
-    """Every way of computing a source's features, timed on a few of the user's own examples and compared with float32.
-
-    Args:
-        path: labelled data.
-        name: of the source.
-        target: the label column of a table.
-        access: what is allowed.
-        progress: told what is tried.
-
-    Raises:
-        UserError: the source or the data cannot be had.
-    """
-    told, store = progress or Silent(), Store()
-    data = read_images(path, target=target, group=None, test=None, store=store, progress=told)
-    net = load_source(name, access, told)
-    with told.step(f"engine {name}"):
-        return tuple(tried(net, data, Missing(len(data), {}), store, every=True))
-
-
 def fit(
     path: str | Path,
     *,
     target: str | None = None,
+    text: str | None = None,
     sources: Sequence[str] = (),
     strategies: Sequence[str] = (),
     stage: str | None = None,
@@ -180,6 +130,7 @@ def fit(
     Args:
         path: the data.
         target: the label column of a table.
+        text: the column of a table that holds texts; found where it is not named.
         sources: names to choose from; none means the packaged defaults.
         strategies: names to choose from; none means all.
         stage: forces the stage of the closed-form strategies ("last", a name, an index).
@@ -201,9 +152,11 @@ def fit(
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
     replayed, sources, strategies, stage, minutes = _as_before(replay, sources, strategies, stage, minutes)
-    wanted = _checked(sources, strategies, metric, minutes)
+    where = _where(path, target, group, test, text)
+    reader = kinds.reader(kinds.kind_of(where))
+    wanted = _checked(sources or reader.sources, strategies, metric, minutes)
     with clock.stage("read"):
-        data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
+        data = reader.read(where, store, shown)
     with clock.stage("extract"):
         loaded = _loaded(wanted[0], access, shown)
     asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
@@ -221,6 +174,7 @@ def advise(
     path: str | Path,
     *,
     target: str | None = None,
+    text: str | None = None,
     sources: Sequence[str] = (),
     strategies: Sequence[str] = (),
     minutes: float = 1.0,
@@ -233,9 +187,11 @@ def advise(
 ) -> AdviceResult:
     """Measure what is cheap to measure, train nothing for keeps: every option with its estimate, minutes and reason."""
     shown, clock, store = progress or Silent(), Clock(), Store()
-    wanted = _checked(sources, strategies, metric, minutes)
+    where = _where(path, target, group, test, text)
+    reader = kinds.reader(kinds.kind_of(where))
+    wanted = _checked(sources or reader.sources, strategies, metric, minutes)
     with clock.stage("read"):
-        data = read_images(path, target=target, group=group, test=test, store=store, progress=shown)
+        data = reader.read(where, store, shown)
     with clock.stage("extract"):
         loaded = _loaded(wanted[0], access, shown)
     asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
@@ -252,6 +208,7 @@ def compare(
     path: str | Path,
     *,
     target: str | None = None,
+    text: str | None = None,
     sources: Sequence[str] = (),
     strategies: Sequence[str] = (),
     seeds: int = 3,
@@ -268,6 +225,7 @@ def compare(
     Args:
         path: the data.
         target: the label column of a table.
+        text: the column of a table that holds texts; found where it is not named.
         sources: names, "none" among them for the controls; nothing means the packaged defaults and "none".
         strategies: names; none means all that `fit` tries.
         seeds: fold maps to repeat everything on, each with training seeds of its own.
@@ -284,9 +242,11 @@ def compare(
         UserError: whatever the user can mend.
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
-    named, controls = columns(sources or (*DEFAULT_IMAGE_SOURCES, NONE), seeds, epochs)
+    where = _where(path, target, group, None, text)
+    reader = kinds.reader(kinds.kind_of(where))
+    named, controls = columns(sources or (*reader.sources, NONE), seeds, epochs)
     wanted = _checked(named, strategies, metric, NO_BUDGET)
-    data = read_images(path, target=target, group=group, test=None, store=store, progress=shown)
+    data = reader.read(where, store, shown)
     folder = store.root / "comparisons" / data.fingerprint[:16] if out is None else Path(out)
     check_folder(folder, data)
     loaded = _loaded(named, access, shown)
@@ -302,6 +262,10 @@ def load(run: str | Path) -> Result:
         UserError: the folder holds no finished run.
     """
     return Result(runs.read_record(Path(run)), Path(run))
+
+
+def _where(path: str | Path, target: str | None, group: str | None, test: str | Path | None, text: str | None) -> Where:
+    return Where(Path(path), target, group, None if test is None else Path(test), text)
 
 
 def _as_before(
@@ -333,8 +297,8 @@ def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool, se
         written = stating(tested(found, study.done) if self_test else None, _record(found, study, clock))
         aside = runs.write(folder, written, study, histories(study), found.cards)
         held = () if found.bench.test is None else found.bench.test.items
-        pictures = runs.thumbnails(aside, (*found.bench.data.items, *held)) if thumbnails else None
-        write_report(aside, thumbnails=pictures, called=finished)
+        examples = runs.examples(aside, (*found.bench.data.items, *held)) if thumbnails else None
+        write_report(aside, examples=examples, called=finished)
         runs.publish(folder, finished)
     return Result(written, finished)
 
@@ -367,7 +331,7 @@ def _checked(
     """Names and numbers that can be refused before anything is read."""
     metric_named(metric)
     work_file.check_minutes(minutes)
-    return tuple(sources) or DEFAULT_IMAGE_SOURCES, known_strategies(strategies)
+    return tuple(sources), known_strategies(strategies)
 
 
 def _loaded(names: Sequence[str], access: Access, progress: Progress) -> dict[str, Source]:

@@ -30,8 +30,7 @@ from headstart.features.backends import FLOAT32, Mode
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
 from headstart.metrics.calibration import scale
-from headstart.modalities.image.read import read_files
-from headstart.modalities.image.thumbnail import thumbnail
+from headstart.modalities.catalog import reader
 from headstart.report.inputs import mistakes
 from headstart.sources.card import Card
 from headstart.sources.formats.checks import said, sha256
@@ -207,18 +206,19 @@ def copy(run: Path, to: Path) -> Path:
     return to
 
 
-def thumbnails(run: Path, items: Iterable[Item]) -> dict[str, bytes]:
-    """Small pictures of the run's most confident mistakes, by example name."""
+def examples(run: Path, items: Iterable[Item]) -> dict[str, bytes | str]:
+    """The run's most confident mistakes as a report shows them, by example name."""
+    shown = reader(read_record(run).data.modality).shown
     wanted = set(mistakes(run, PICTURES))
-    return {item.name: thumbnail(item) for item in items if item.name in wanted}
+    return {item.name: shown(item) for item in items if item.name in wanted}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the delivered model says of one file.
+    """What the delivered model says of one example.
 
     Attributes:
-        file: which.
+        file: which, by its name.
         label: the class with the largest probability times its class weight.
         probability: of that class, calibrated.
         probabilities: of all classes.
@@ -236,6 +236,7 @@ class Saved:
 
     Attributes:
         fitted: the model.
+        kind: of data.
         task: its label space.
         temperature: that calibrates its probabilities.
         weights: (C,) what these are multiplied by to choose a label.
@@ -245,6 +246,7 @@ class Saved:
     """
 
     fitted: FittedAny
+    kind: str
     task: Task
     temperature: float
     weights: Floats
@@ -263,7 +265,7 @@ class Saved:
         store = Store()
         try:
             state, cards = _stored(run)
-            about = state.meta["task"]
+            kind, about = str(state.meta["modality"]), state.meta["task"]
             task = Task(about["name"], about["kind"], tuple(about["classes"]))
             temperature = float(state.meta["temperature"])
             weights = _weights(state, task)
@@ -276,14 +278,15 @@ class Saved:
             raise UserError("the model of a finished run", f"{run} ({said(error)})", do) from None
         if solved is None:
             assert cards[0] is not None, "a net has one"
-            return Saved(FittedNet.restore(state, rebuild(cards[0]), store), task, temperature, weights, (), {}, store)
+            net = FittedNet.restore(state, rebuild(cards[0]), store)
+            return Saved(net, kind, task, temperature, weights, (), {}, store)
         names = solved.solved.sources
-        sources = tuple(_tapped(name, card) for name, card in zip(names, cards, strict=True))
-        return Saved(solved, task, temperature, weights, sources, dict(zip(names, modes, strict=True)), store)
+        sources = tuple(_tapped(name, card, kind) for name, card in zip(names, cards, strict=True))
+        return Saved(solved, kind, task, temperature, weights, sources, dict(zip(names, modes, strict=True)), store)
 
-    def predict(self, paths: Sequence[str | Path], progress: Progress) -> list[Prediction]:
-        """One prediction a file, in order."""
-        data = read_files(paths, self.task)
+    def predict(self, given: Sequence[str | Path], progress: Progress) -> list[Prediction]:
+        """One prediction an example, in order."""
+        data = reader(self.kind).inputs(given, self.task)
         features = FeatureTable({}, self.store)
         if self.sources:
             features = extract(self.sources, data, self.store, progress, self.modes)
@@ -325,10 +328,8 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _tapped(name: str, card: Card | None) -> Any:
+def _tapped(name: str, card: Card | None, kind: str) -> Any:
     """What the frozen head reads: the raw input, a source that is still what it was, or a control's untrained net."""
-    if name == "raw":
-        from headstart.modalities.image.baselines import RAW
-
-        return RAW
-    return load(name) if card is None else again(card)
+    modality = reader(kind).modality
+    own = {one.name: one for one in (modality.baseline, *modality.controls.values())}
+    return own.get(name) or (load(name) if card is None else again(card))

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from headstart.advisor.arms import RANDOM_FEATURES, SCRATCH, arms, strategies
+from headstart.advisor.arms import arms, strategies
 from headstart.core.plan import Plan, Rule, Solve, Train
 from headstart.core.progress import Silent
 from headstart.core.protocols import Role
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.features.extract import extract
-from headstart.modalities.image.baselines import RAW
+from headstart.modalities.image.modality import IMAGE
 from headstart.sources.load import load
 from headstart.sources.source import Source
 from headstart.strategies.catalog import CONTROLS, DEFAULT, STRATEGIES, plan
@@ -166,9 +166,9 @@ def test_the_resolved_plan_says_all_and_survives_json(
 
 
 def competitors(name: str, source: Source) -> dict[str, PlanLearner]:
-    untrained = {n: load(n) for n in (RANDOM_FEATURES, SCRATCH)}
+    untrained = {n: load(n) for n in IMAGE.untrained}
     found = arms(
-        [name], sources={source.name: source, "made:other": source}, raw=RAW, untrained=untrained,
+        [name], sources={source.name: source, "made:other": source}, modality=IMAGE, untrained=untrained,
         classes=source.card.head_classes[:3], stage=None, store=Store(),
     )  # fmt: skip
     assert not found.skipped
@@ -190,9 +190,9 @@ def test_every_transfer_strategy_meets_the_controls(name: str, knowing: Source) 
     [("zero-shot", "by name"), ("experts", "one source only"), ("co-tuning", "no source has a linear classifier")],
 )
 def test_what_does_not_apply_is_skipped_with_the_reason(name: str, why: str, tiny: Source) -> None:
-    untrained = {n: load(n) for n in (RANDOM_FEATURES, SCRATCH)}
+    untrained = {n: load(n) for n in IMAGE.untrained}
     found = arms(
-        [name, "linear"], sources={tiny.name: tiny}, raw=RAW, untrained=untrained, classes=("a", "b"),
+        [name, "linear"], sources={tiny.name: tiny}, modality=IMAGE, untrained=untrained, classes=("a", "b"),
         stage=None, store=Store(),
     )  # fmt: skip
     assert [skipped for skipped, _ in found.skipped] == [name]
@@ -201,9 +201,9 @@ def test_what_does_not_apply_is_skipped_with_the_reason(name: str, why: str, tin
 
 
 def test_only_sources_with_a_classifier_are_co_tuned(tiny: Source, knowing: Source) -> None:
-    untrained = {n: load(n) for n in (RANDOM_FEATURES, SCRATCH)}
+    untrained = {n: load(n) for n in IMAGE.untrained}
     found = arms(
-        ["co-tuning", "lp-ft"], sources={tiny.name: tiny, knowing.name: knowing}, raw=RAW, untrained=untrained,
+        ["co-tuning", "lp-ft"], sources={tiny.name: tiny, knowing.name: knowing}, modality=IMAGE, untrained=untrained,
         classes=("a", "b"), stage=None, store=Store(),
     )  # fmt: skip
     offered = {one.name: set(one.sources) for one in found.gradient if one.role == "transfer"}

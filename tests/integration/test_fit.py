@@ -16,12 +16,14 @@ from PIL import Image
 import headstart as hs
 from headstart.advisor import self_test
 from headstart.advisor import work as work_file
-from headstart.advisor.arms import SCRATCH
 from headstart.advisor.ledger import Done, Ledger
 from headstart.advisor.work import Climb, Work
 from headstart.core.progress import Silent
 from headstart.core.record import Record, schema
 from headstart.evaluation.verify import verify
+from headstart.modalities.image.modality import IMAGE
+
+SCRATCH = IMAGE.untrained[1]
 
 SOURCE = "random:test_resnet@64"
 CLOSED = ("linear", "earlier")

@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.advisor import work as work_file
-from headstart.advisor.arms import SCRATCH
 from headstart.advisor.work import Climb
 from headstart.cli.main import main
 from headstart.core.record import Record
 from headstart.data.store import TABLES, cache_root
+from headstart.modalities.image.modality import IMAGE
+
+SCRATCH = IMAGE.untrained[1]
 
 SOURCE = "random:test_resnet@64"
 MOMENTS = 10

@@ -13,13 +13,13 @@ from safetensors.torch import load_file, save_file
 import headstart as hs
 from headstart import runs
 from headstart.advisor import work as work_file
-from headstart.advisor.arms import SCRATCH
 from headstart.advisor.work import Climb
 from headstart.core.errors import UserError
 from headstart.data.store import Store
 from headstart.features.backends import Mode
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
+from headstart.modalities.image.modality import IMAGE
 from headstart.modalities.image.read import read_files
 from headstart.runs import Saved
 from headstart.sources.formats.checks import sha256
@@ -27,6 +27,8 @@ from headstart.sources.load import load as load_named
 from headstart.sources.providers import run as provider
 from headstart.sources.source import Source
 from headstart.testing import check_source
+
+SCRATCH = IMAGE.untrained[1]
 
 SOURCE = "random:test_resnet@64"
 MINUTES = 0.02  # too few for any gradient arm

@@ -78,7 +78,7 @@ def test_classes_of_which_nothing_is_left_are_named(tmp_path: Path) -> None:
     (tmp_path / "fox").mkdir()
     (tmp_path / "fox" / "0.jpg").write_bytes(b"broken")
     warnings = read(tmp_path).warnings
-    assert warnings == ("folders without any file: eel", "classes without a readable picture: fox")
+    assert warnings == ("folders without any file: eel", "classes without a readable example: fox")
 
 
 def test_two_test_parts_are_one_too_many(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_two_test_parts_are_one_too_many(tmp_path: Path) -> None:
 
 def test_a_test_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "theirs" / "cat").mkdir(parents=True)
-    with pytest.raises(UserError, match="expected pictures in --test"):
+    with pytest.raises(UserError, match="expected examples in --test"):
         read(_folder(tmp_path / "mine"), test=tmp_path / "theirs")
 
 

@@ -187,7 +187,7 @@ def test_what_the_test_part_has_leaves_the_training_part(tmp_path: Path) -> None
     data = read(tmp_path)
     assert skipped(data) == {"train/cat/leak.png": "also in the test part"}
     (said,) = data.warnings
-    assert said == "1 training pictures left out because the test part has them too: train/cat/leak.png"
+    assert said == "1 training examples left out because the test part has them too: train/cat/leak.png"
     assert "test/cat/0.png" in names(data, "test")
 
 
@@ -200,7 +200,7 @@ def test_equal_pictures_share_a_group_and_conflicts_are_named(tmp_path: Path) ->
     assert data.warnings == ()
     draw(tmp_path / "dog" / "torn.png", 1)
     (said,) = read(tmp_path).warnings
-    assert said == "2 equal pictures carry different labels: cat/1.png, dog/torn.png"
+    assert said == "2 equal examples carry different labels: cat/1.png, dog/torn.png"
 
 
 def test_classes_of_one_example_are_left_out(tmp_path: Path) -> None:

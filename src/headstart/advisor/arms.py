@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from headstart.core.plan import Plan, Solve
+from headstart.data.dataset import Modality
 from headstart.data.store import Store
 from headstart.sources.source import Source
 from headstart.sources.surgery import FRESH
 from headstart.strategies.catalog import DEFAULT, STRATEGIES, plan
 from headstart.training.plan_learner import PlanLearner
 from headstart.training.solve import Fits, class_rows
-
-RANDOM_FEATURES = "random:resnet10t@96"  # untrained features: a cheap architecture, at a cheap size
-SCRATCH = "random:test_resnet@64"  # the small net at low resolution that a patient person would train from scratch
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def arms(
     names: Sequence[str],
     *,
     sources: Mapping[str, Source],
-    raw: Any,
+    modality: Modality,
     untrained: Mapping[str, Source],
     classes: Sequence[str],
     stage: str | None,
@@ -58,8 +55,8 @@ def arms(
     Args:
         names: strategies.
         sources: the candidates to transfer from.
-        raw: the raw-input baseline.
-        untrained: the nets of the controls `RANDOM_FEATURES` and `SCRATCH`.
+        modality: says what the controls read, and which untrained nets they have.
+        untrained: those nets.
         classes: of the target, for the zero-shot arm.
         stage: replaces the stages of every closed-form plan, when asked for.
         store: for prepared pixels.
@@ -80,24 +77,19 @@ def arms(
             skipped.append((name, "no source has a linear classifier whose classes have names"))
             continue
         wanted.append(PlanLearner(name, "transfer", one, able, store, fits=fits))
-    inputs = {"raw": raw}
-    controls = (
-        PlanLearner("majority", "control", plan("majority"), inputs, store),
-        PlanLearner("raw", "control", plan("raw"), inputs, store),
-        PlanLearner("random-features", "control", plan("random-features"), _only(untrained, RANDOM_FEATURES), store),
-    )
+    features, small = modality.untrained
+    inputs = {"raw": modality.baseline}
+    own = {name: {read.name: read} for name, read in modality.controls.items()}
+    closed_controls = {"majority": inputs, "raw": inputs, **own, "random-features": {features: untrained[features]}}
+    controls = tuple(PlanLearner(name, "control", plan(name), read, store) for name, read in closed_controls.items())
     twins = {one.name: one for one in (source.reinitialised() for source in sources.values())}
     trained = (
-        PlanLearner("scratch", "control", plan("scratch"), _only(untrained, SCRATCH), store),
+        PlanLearner("scratch", "control", plan("scratch"), {small: untrained[small]}, store),
         PlanLearner("scratch-twin", "control", plan("scratch-twin"), twins, store),
     )
     closed = [one for one in wanted if one.plan.closed_form]
     gradient = [one for one in wanted if not one.plan.closed_form]
     return Arms((*closed, *controls), (*gradient, *trained), tuple(skipped))
-
-
-def _only(untrained: Mapping[str, Source], name: str) -> dict[str, Source]:
-    return {name: untrained[name]}
 
 
 def of_source(learner: PlanLearner, source: str) -> PlanLearner:

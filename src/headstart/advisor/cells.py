@@ -4,11 +4,10 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from headstart.advisor.arms import RANDOM_FEATURES, SCRATCH, arms
+from headstart.advisor.arms import arms
 from headstart.advisor.budget import FOLD, wish
 from headstart.advisor.ladder import Bench, measure
 from headstart.advisor.ledger import Done
@@ -16,6 +15,7 @@ from headstart.core.comparison import NONE, CellRecord
 from headstart.core.plan import Plan, Solve
 from headstart.core.progress import Step
 from headstart.core.protocols import Role
+from headstart.data.dataset import Modality
 from headstart.data.store import Store
 from headstart.evaluation.folds import Unit, units
 from headstart.features.backends import FLOAT32, Mode
@@ -68,7 +68,7 @@ def cells(
     *,
     controls: bool,
     epochs: int | None,
-    raw: Any,
+    modality: Modality,
     classes: Sequence[str],
     store: Store,
     modes: Mapping[str, Mode],
@@ -82,7 +82,7 @@ def cells(
         sources: to transfer from; a strategy that joins sources has one cell for all of them.
         controls: whether what needs no source competes too.
         epochs: tried at most by whatever trains; None is what `fit` tries.
-        raw: the raw-input baseline.
+        modality: says what the controls read.
         classes: of the target.
         store: for prepared pixels.
         modes: by source, how its features are computed.
@@ -96,12 +96,15 @@ def cells(
         rows.append((AND.join(sources), sources, together))
     if controls:
         rows.append((NONE, {}, ()))
-    untrained = {name: load(name) for name in (RANDOM_FEATURES, SCRATCH)}
-    identities = {one.name: one.identity for one in (*sources.values(), *untrained.values(), raw)}
+    untrained = {name: load(name) for name in modality.untrained}
+    read = (modality.baseline, *modality.controls.values())
+    identities = {one.name: one.identity for one in (*sources.values(), *untrained.values(), *read)}
     found: list[Cell] = []
     skipped: list[CellRecord] = []
     for source, mine, asked in rows:
-        made = arms(asked, sources=mine, raw=raw, untrained=untrained, classes=classes, stage=None, store=store)
+        made = arms(
+            asked, sources=mine, modality=modality, untrained=untrained, classes=classes, stage=None, store=store
+        )
         role: Role = "control" if source == NONE else "transfer"
         for one in (*made.closed, *made.gradient):
             if one.role == role and one.sources:  # an untrained twin has none without a source to be the twin of

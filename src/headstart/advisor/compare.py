@@ -111,11 +111,11 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
     sources = {one.name: one for one in question.sources}
     for one in question.sources:
         check_readable(one.card, data)
-    work = with_modes(plan_sources(question.asked, sources, len(data), store), sources, data, store, progress)
+    work = with_modes(plan_sources(question.asked, sources, data, store), sources, data, store, progress)
     first = question.sources[0]  # its features say what is nearly the same, and so what no fold may part
     facts = (data.fingerprint, data.groups.tobytes().hex(), first.identity, work.modes[first.name], question.asked.seed)
     table, skipped = cells(
-        question.strategies, sources, controls=wanted.controls, epochs=wanted.epochs, raw=data.modality.baseline,
+        question.strategies, sources, controls=wanted.controls, epochs=wanted.epochs, modality=data.modality,
         classes=data.task.classes, store=store, modes=work.modes, folds=" ".join(map(str, facts)), n=len(data),
     )  # fmt: skip
     if not table:

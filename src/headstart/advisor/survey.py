@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.advisor import work as work_file
-from headstart.advisor.arms import RANDOM_FEATURES, SCRATCH, Arms, arms
+from headstart.advisor.arms import Arms, arms
 from headstart.advisor.budget import affordable_sources
 from headstart.advisor.clock import Clock
 from headstart.advisor.ladder import Bench
@@ -74,9 +74,9 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
         sources = {name: sources[name] for name in work.sources}
         work = with_modes(work, sources, data, store, progress)
         work_file.write(question.folder, work)
-        untrained = {name: load(name) for name in (RANDOM_FEATURES, SCRATCH)}
-        raw = data.modality.baseline
-        tapped = [raw, untrained[RANDOM_FEATURES], *sources.values()]
+        untrained = {name: load(name) for name in data.modality.untrained}
+        raw, own = data.modality.baseline, data.modality.controls.values()
+        tapped = [raw, *own, untrained[data.modality.untrained[0]], *sources.values()]
         features = extract(tapped, data, store, progress, work.modes)
     with clock.stage("select"):
         first = next(iter(sources))
@@ -85,11 +85,12 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
         check_trainable(train)
         train = suited(train, features)
         maps = fold_maps(train.targets, train.groups, asked.seed)
-    warnings = (*class_warnings(train), *(w for s in sources.values() for w in preconditions(s.card, train)))
+    caveats = dict.fromkeys(w for s in sources.values() for w in data.modality.caveats(data.items, s.input))
+    warnings = (*class_warnings(train), *(w for s in sources.values() for w in preconditions(s.card, train)), *caveats)
     ledger = Ledger(question.folder)
     bench = Bench(train, test, maps, features, ledger, progress, asked.seed)
     competitors = arms(
-        question.strategies, sources=sources, raw=raw, untrained=untrained, classes=data.task.classes,
+        question.strategies, sources=sources, modality=data.modality, untrained=untrained, classes=data.task.classes,
         stage=asked.stage, store=store,
     )  # fmt: skip
     cards = {name: source.card for name, source in sources.items()}

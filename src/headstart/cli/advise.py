@@ -8,6 +8,7 @@ from headstart.cli.progress import progress
 def advise(
     data: options.Data,
     target: options.Target = None,
+    text: options.Text = None,
     source: options.Sources = None,
     strategy: options.Strategies = None,
     minutes: options.Minutes = 1,
@@ -29,6 +30,7 @@ def advise(
     advice = api.advise(
         data,
         target=target,
+        text=text,
         sources=sources,
         strategies=strategies,
         minutes=minutes,

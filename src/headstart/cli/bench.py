@@ -24,16 +24,14 @@ def bench(
     quiet: options.Quiet = False,
 ) -> None:
     """Time every backend and precision on a few examples of DATA, and compare what they give with float32."""
-    from headstart import api
-    from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES
+    from headstart import checkup
 
-    source = source or DEFAULT_IMAGE_SOURCES[0]
     allowed = options.access(licence, offline, trust, allow_missing)
-    trials = api.bench(data, source, target=target, access=allowed, progress=progress(quiet))
+    source, trials = checkup.bench(data, source, target=target, access=allowed, progress=progress(quiet))
     if json:
         emit({"source": source, "trials": [_facts(one) for one in trials]})
         return
-    columns = ("backend", "precision", "images/s", "start, s", "cosine", "worst", "points", "refused")
+    columns = ("backend", "precision", "examples/s", "start, s", "cosine", "worst", "points", "refused")
     rows = [
         (
             one.mode.backend, one.mode.precision, f"{1 / one.cost.example:.0f}", f"{one.cost.start:.1f}",
@@ -41,12 +39,12 @@ def bench(
         )
         for one in trials
     ]  # fmt: skip
-    console().print(table(columns, rows, right=("images/s", "start, s", "cosine", "worst", "points")))
+    console().print(table(columns, rows, right=("examples/s", "start, s", "cosine", "worst", "points")))
 
 
 def _facts(one: "Trial") -> dict[str, Any]:
     return {
         "backend": one.mode.backend, "exact": one.mode.exact, "precision": one.mode.precision,
-        "images_per_second": 1 / one.cost.example, "start_seconds": one.cost.start, "cosine": one.cosine,
+        "examples_per_second": 1 / one.cost.example, "start_seconds": one.cost.start, "cosine": one.cosine,
         "worst": one.worst, "moved": one.moved, "refused": one.refused or None,
     }  # fmt: skip

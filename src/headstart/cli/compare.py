@@ -49,6 +49,7 @@ Out = Annotated[
 def compare(
     data: options.Data,
     target: options.Target = None,
+    text: options.Text = None,
     sources: Sources = None,
     strategies: Strategies = None,
     seeds: Seeds = 3,
@@ -72,6 +73,7 @@ def compare(
     record = api.compare(
         data,
         target=target,
+        text=text,
         sources=named,
         strategies=asked,
         seeds=seeds,

@@ -34,6 +34,7 @@ SelfTest = Annotated[
 def fit(
     data: options.Data,
     target: options.Target = None,
+    text: options.Text = None,
     source: options.Sources = None,
     strategy: options.Strategies = None,
     stage: options.Stage = None,
@@ -62,6 +63,7 @@ def fit(
     result = api.fit(
         data,
         target=target,
+        text=text,
         sources=sources,
         strategies=strategies,
         stage=stage,

@@ -56,9 +56,12 @@ def _seed(value: int) -> int:
     return value
 
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder a class, or a CSV/Parquet/JSONL file.")]
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="A folder a class (pictures, texts), or a CSV/Parquet/JSONL file.")
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
 Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="Column of a table that holds the label.")]
+Text = Annotated[str | None, typer.Option("--text", metavar="COL", help="Column of a table that holds the texts.")]
 Group = Annotated[
     str | None, typer.Option("--group", metavar="COL", help="Column whose values never cross a fold (patient, site).")
 ]
@@ -92,7 +95,7 @@ AllowMissing = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Keep pictures out of the report.")]
+NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Keep examples out of the report.")]
 
 
 def access(

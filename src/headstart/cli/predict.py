@@ -1,5 +1,6 @@
 """`headstart predict`: labels and calibrated probabilities for new files."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ def predict(run: options.Run, files: Files, json: options.Json = False, quiet: o
     """Label FILES with the model of RUN."""
     from headstart import api
 
-    found = api.load(run).predict(files, progress(quiet))
+    found = api.load(run).predict([Path(one) for one in files], progress(quiet))
     if json:
         emit(
             {

@@ -143,10 +143,10 @@ def doctor(
     quiet: options.Quiet = False,
 ) -> None:
     """Does the preprocessing fit the weights? Leave-one-out accuracy under the card's, and under the usual mistakes."""
-    from headstart import api
+    from headstart import checkup
 
     allowed = options.access(licence, offline, trust, allow_missing)
-    findings, sentence = api.doctor(name, data, target=target, access=allowed, progress=progress(quiet))
+    findings, sentence = checkup.doctor(name, data, target=target, access=allowed, progress=progress(quiet))
     if json:
         emit({"source": name, "verdict": sentence, "findings": [asdict(one) for one in findings]})
         return

@@ -39,7 +39,8 @@ class Solve:
     """A closed-form phase on cached features: exact leave-one-out, no gradient.
 
     Args:
-        estimator: a name of `headstart.linear.catalog` ("ridge", "kernel-ridge", "prototype", "majority", "own-head").
+        estimator: a name of `headstart.linear.catalog` ("ridge", "kernel-ridge", "prototype", "majority", "tf-idf"), or
+            "own-head".
         stages: stage names or aliases; ("*",) is every stage, ("..-2",) every stage but the last.
         select: "best" takes the one (source, stage) with the least leave-one-out error, "concat" all stages of the
             best source together, "experts" the best stages of as many sources as leave-one-out wants together.

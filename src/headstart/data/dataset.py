@@ -1,7 +1,7 @@
 """A data set: examples by content key, label codes, groups, and the functions that turn examples into model input."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -49,6 +49,16 @@ class Modality(Protocol):
     @property
     def baseline(self) -> Any:
         """The raw input as a source of features, for the `raw` control."""
+        ...
+
+    @property
+    def controls(self) -> Mapping[str, Any]:
+        """Further controls of this kind of data, by the name of their plan, and what each reads."""
+        ...
+
+    @property
+    def untrained(self) -> tuple[str, str]:
+        """Names of an untrained net whose features are taken, and of a small one to train from scratch."""
         ...
 
     @property

@@ -9,6 +9,7 @@ ESTIMATORS = Registry(
         "kernel-ridge": "headstart.linear.heads:KernelRidge",
         "prototype": "headstart.linear.heads:Prototype",
         "majority": "headstart.linear.heads:Majority",
+        "tf-idf": "headstart.linear.tf_idf:TfIdf",
     },
     group="headstart.estimators",
 )

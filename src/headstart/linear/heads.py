@@ -61,7 +61,7 @@ class Head(Protocol):
 _NONE: NDArray[np.float64] = np.empty((0, 0))
 
 
-def _sharpness(loo: Floats, targets: Ints) -> tuple[float, Floats]:
+def calibrated(loo: Floats, targets: Ints) -> tuple[float, Floats]:
     """How strongly scores are to be read, and the leave-one-out probabilities that follow.
 
     One-hot regression scores say which class, not how surely; one number fitted to leave-one-out scores does.
@@ -70,7 +70,8 @@ def _sharpness(loo: Floats, targets: Ints) -> tuple[float, Floats]:
     return sharpness, softmax(loo * sharpness)
 
 
-def _penalties(penalty: float | None) -> NDArray[np.float64]:
+def penalties(penalty: float | None) -> NDArray[np.float64]:
+    """The path to choose from, or the one that is asked for."""
     return PENALTIES if penalty is None else np.array([penalty])
 
 
@@ -102,8 +103,8 @@ class Ridge:
         weights: Floats | None = None,
     ) -> "Ridge":
         """Fit; see `Head`. (n,) weights, such as `path.balanced`, count in the fit and in the choice of the penalty."""
-        solution = solve_features(blocks, one_hot(targets, classes), _penalties(penalty), weights)
-        sharpness, loo = _sharpness(solution.loo, targets)
+        solution = solve_features(blocks, one_hot(targets, classes), penalties(penalty), weights)
+        sharpness, loo = calibrated(solution.loo, targets)
         penalty = float(solution.penalties[solution.best])
         return cls(solution.weight, solution.bias, sharpness, loo, solution.error, penalty)
 
@@ -166,7 +167,7 @@ def _widths(anchors: NDArray[np.float64]) -> tuple[float | None, ...]:
 def _solved(
     anchors: NDArray[np.float64], wanted: NDArray[np.float64], width: float | None, penalty: float | None
 ) -> Solution:
-    return solve_gram(_kernel(anchors, width)(anchors), wanted, _penalties(penalty))
+    return solve_gram(_kernel(anchors, width)(anchors), wanted, penalties(penalty))
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ class KernelRidge:
         trials = [(_solved(anchors[few], wanted[few], width, penalty).error, width) for width in _widths(anchors[few])]
         _, width = min(trials, key=lambda trial: trial[0])
         solution = _solved(anchors, wanted, width, penalty)
-        sharpness, loo = _sharpness(solution.loo, targets)
+        sharpness, loo = calibrated(solution.loo, targets)
         kernel = _kernel(anchors, width)
         return cls(kernel, scaler, solution.weight, solution.bias, sharpness, loo, solution.error)
 
@@ -248,7 +249,7 @@ class Prototype:
         mine = targets  # the own class's mean without the example itself: exact leave-one-out
         without = (sums[mine] - rows) / np.maximum(counts[mine] - 1, 1)[:, None]
         scores[np.arange(len(rows)), mine] = -((rows - without) ** 2).sum(axis=1)
-        sharpness, loo = _sharpness(scores, targets)
+        sharpness, loo = calibrated(scores, targets)
         return cls(mean, prototypes, sharpness, loo, float(((loo - wanted) ** 2).mean()))
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:

@@ -17,13 +17,13 @@ _CURVES = 4  # arms whose training curves are drawn
 _SHOWN = 12  # mistakes, the surest first
 
 
-def write(run: Path, *, thumbnails: Mapping[str, bytes] | None = None, called: Path | None = None) -> Path:
+def write(run: Path, *, examples: Mapping[str, bytes | str] | None = None, called: Path | None = None) -> Path:
     """Write `report.html` into a run's folder, from its record, history and predictions.
 
     Args:
         run: the folder of a finished run.
-        thumbnails: JPEG or PNG bytes by example name, for (some of) the names that `mistakes` gives; without them the
-            page shows names only.
+        examples: JPEG or PNG bytes, or words, by example name, for (some of) the names that `mistakes` gives; without
+            them the page shows names only.
         called: the folder as the reader will find it, where the run still stands aside.
 
     Returns:
@@ -32,7 +32,7 @@ def write(run: Path, *, thumbnails: Mapping[str, bytes] | None = None, called: P
     Raises:
         UserError: there is no finished run in that folder.
     """
-    html = _environment().get_template("page.html.j2").render(_context(run, thumbnails or {}, called or run))
+    html = _environment().get_template("page.html.j2").render(_context(run, examples or {}, called or run))
     page, aside = run / "report.html", run / ".report.html.part"
     aside.write_text(html, encoding="utf-8", errors="replace")
     return aside.replace(page)
@@ -50,7 +50,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _context(run: Path, thumbnails: Mapping[str, bytes], called: Path) -> dict[str, Any]:
+def _context(run: Path, examples: Mapping[str, bytes | str], called: Path) -> dict[str, Any]:
     record = inputs.record(run)
     found = inputs.outputs(run, record)
     arms = tables.ranked(record)
@@ -71,7 +71,7 @@ def _context(run: Path, thumbnails: Mapping[str, bytes], called: Path) -> dict[s
         "measured": _measured(record),
         "trainings": _trainings(run, record),
         "answers": _answers(found, record),
-        "mistakes": [(m, _picture(thumbnails.get(m.name))) for m in inputs.worst(found, _SHOWN)],
+        "mistakes": [(m, _shown(examples.get(m.name))) for m in inputs.worst(found, _SHOWN)],
         "plan": tables.plan_rows(plan) if plan is not None else None,
         "times": tables.times(record),
         "commands": tables.commands(record, called),
@@ -125,8 +125,11 @@ def _answers(found: inputs.Outputs | None, record: Record) -> dict[str, Any] | N
     }
 
 
-def _picture(image: bytes | None) -> str | None:
-    if image is None:
-        return None
-    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+def _shown(example: bytes | str | None) -> dict[str, str | None]:
+    """A picture as an address that needs no network, or the words of a text."""
+    if example is None:
+        return {"picture": None, "words": None}
+    if isinstance(example, str):
+        return {"picture": None, "words": example}
+    kind = "png" if example.startswith(b"\x89PNG") else "jpeg"
+    return {"picture": f"data:image/{kind};base64,{base64.b64encode(example).decode()}", "words": None}

@@ -105,8 +105,15 @@ def verdict(source: str, findings: Sequence[Finding]) -> str:
 
 
 def _inputs(source: Source) -> dict[str, ImageInput]:
-    """The card's preprocessing and the perturbed ones that differ from it."""
+    """The card's preprocessing and the perturbed ones that differ from it.
+
+    Raises:
+        UserError: the source is none for pictures.
+    """
     own = source.input
+    if not isinstance(own, ImageInput):
+        do = "How texts are prepared its tokenizer says."
+        raise UserError("a source for pictures", f"{source.name}, a text encoder", do)
     three = own.channels == 3
     tried: dict[str, ImageInput] = {CARD: own}
     if three:

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 Availability = Literal["cached", "packaged", "hub", "local", "made"]
 Layout = Literal["NCHW", "NHWC"]
 Pooling = Literal["avg", "max", "gem", "cls"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Part(BaseModel, frozen=True, extra="forbid"):
+    """A record that does not change, and that knows all its keys."""
 
 
-class ImageInput(_Part):
+class ImageInput(_Part, frozen=True):
     """The exact preprocessing that the weights were trained with. It travels with the weights.
 
     Attributes:
@@ -61,7 +61,7 @@ class ImageInput(_Part):
         return self
 
 
-class TextInput(_Part):
+class TextInput(_Part, frozen=True):
     """How texts become the numbers that the net was trained on. It travels with the weights.
 
     Attributes:
@@ -95,7 +95,7 @@ class TextInput(_Part):
 Input = ImageInput | TextInput
 
 
-class Architecture(_Part):
+class Architecture(_Part, frozen=True):
     """How the empty net is built, so that a file of weights is enough to have the source again.
 
     Attributes:
@@ -113,7 +113,7 @@ class Architecture(_Part):
     size: int | None = None
 
 
-class Licence(_Part):
+class Licence(_Part, frozen=True):
     """What may be done with the weights. Automatic selection takes only what is stated and permits commercial use."""
 
     name: str | None
@@ -123,7 +123,7 @@ class Licence(_Part):
 NOT_STATED = Licence(name=None, commercial=False)
 
 
-class TrainedOn(_Part):
+class TrainedOn(_Part, frozen=True):
     """What the weights were trained on, and how much of it."""
 
     name: str
@@ -131,7 +131,7 @@ class TrainedOn(_Part):
     kind: str
 
 
-class Stage(_Part):
+class Stage(_Part, frozen=True):
     """A named point between input and output where features may be taken, and the parameters that lead to it.
 
     Attributes:
@@ -152,7 +152,7 @@ class Stage(_Part):
     grid: int = Field(default=1, ge=1)
 
 
-class Head(_Part):
+class Head(_Part, frozen=True):
     """The head that copies of a source come with.
 
     Attributes:
@@ -166,7 +166,7 @@ class Head(_Part):
     keep: bool = False
 
 
-class Card(_Part):
+class Card(_Part, frozen=True):
     """A pre-trained net, described.
 
     Attributes:

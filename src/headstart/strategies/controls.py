@@ -13,6 +13,11 @@ def raw() -> Plan:
     return Plan("raw", start="random", phases=(Solve("kernel-ridge"),))
 
 
+def tf_idf() -> Plan:
+    """Ridge on words and pairs of words, weighted by their rarity: the opponent of every text encoder."""
+    return Plan("tf-idf", start="random", phases=(Solve("tf-idf"),))
+
+
 def random_features() -> Plan:
     """Ridge on all stages of an untrained net: what the architecture alone gives."""
     return Plan("random-features", start="random", phases=(Solve("ridge", stages=("*",), select="concat"),))

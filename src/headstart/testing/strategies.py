@@ -1,7 +1,8 @@
 """The contract of a strategy: its plan is data, fits the anatomy of any source, trains, and can be put to rest."""
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,8 @@ class Noise:
     version: str = "1"
     changes: str = "mirror"
     baseline: None = None
+    controls: Mapping[str, Any] = field(default_factory=dict)
+    untrained: tuple[str, str] = ("random:test_resnet@32", "random:test_resnet@32")
 
     def suited(self, raw: Floats) -> tuple["Noise", tuple[str, ...]]:  # noqa: ARG002 - noise may be mirrored
         """Itself."""
@@ -121,6 +124,14 @@ class Noise:
             shape, kind = (card_input.size, card_input.size, 3), np.uint8
         drawn = np.random.default_rng(at).integers(1, 100, shape)
         return (drawn + 70 * (at % CLASSES)).astype(kind)
+
+    def sample(self, items: Sequence[Item], card_input: Input, count: int) -> NDArray[Any]:
+        """The first ones, over and over."""
+        return np.stack([self.prepare(items[at % len(items)], card_input) for at in range(count)])
+
+    def caveats(self, items: Sequence[Item], card_input: Input) -> tuple[str, ...]:  # noqa: ARG002 - none
+        """None."""
+        return ()
 
     def size(self, item: Item) -> int:  # noqa: ARG002 - all alike
         """One."""

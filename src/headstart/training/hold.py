@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from headstart.core.errors import UserError
 from headstart.features import devices
+from headstart.sources.front import PixelFront
 from headstart.sources.pooling import pooled
 from headstart.sources.staged import KeptHead, StagedNet
 
@@ -98,9 +99,10 @@ def dream(net: StagedNet, targets: Tensor, seed: int, steps: int) -> Tensor:
         raise UserError("a net with batch-norm layers, to dream from", net.card.name, "Leave hold out of the phase.")
     device = devices.of(net)
     chance = np.random.default_rng([seed, len(targets)])
-    shape = (len(targets), net.card.input.channels, net.card.input.size, net.card.input.size)
+    front = _front(net)
+    shape = (len(targets), front.taken.channels, front.taken.size, front.taken.size)
     planes = torch.from_numpy(chance.standard_normal(shape, dtype=np.float32)).to(device).requires_grad_(True)
-    darkest, brightest = net.front.shift, net.front.shift + 255 * net.front.scale
+    darkest, brightest = front.shift, front.shift + 255 * front.scale
     optimiser = torch.optim.Adam([planes], lr=RATE)
     apart: list[Tensor] = []
     handles = [norm.register_forward_hook(_compare(apart)) for norm in norms]
@@ -128,10 +130,16 @@ def _old(net: StagedNet) -> nn.Module:
     return net.head.old if isinstance(net.head, KeptHead) else net.head
 
 
+def _front(net: StagedNet) -> PixelFront:
+    assert isinstance(net.front, PixelFront), "nets with batch-norm over maps take pictures"
+    return net.front
+
+
 def _pixels(net: StagedNet, planes: Tensor) -> Tensor:
-    """The inverse of `StagedNet.normalise`."""
-    values = ((planes - net.front.shift) / net.front.scale).round().clamp(0, 255)
-    values = values.flip(1) if net.card.input.colour == "BGR" else values
+    """The inverse of what a front does."""
+    front = _front(net)
+    values = ((planes - front.shift) / front.scale).round().clamp(0, 255)
+    values = values.flip(1) if front.taken.colour == "BGR" else values
     return values.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
 
 

@@ -31,6 +31,7 @@ from headstart.features import devices
 from headstart.sources.card import Card
 from headstart.training import adapters, checkpoint, groups, prefix, schedule, stopping
 from headstart.training.ahead import ahead
+from headstart.training.alike import alike, sizes
 from headstart.training.co_tune import OwnHead, beside
 from headstart.training.hold import hold
 from headstart.training.pull import Pull
@@ -164,15 +165,15 @@ def predict(net: nn.Module, view: Dataset, prepared: Batches, step: Step | None 
     """(n, C) float64 logits; the net is left in eval mode."""
     device = devices.of(net)
     net.eval()
-    keys = view.keys
-    parts = [keys[at : at + _PREDICT_BATCH] for at in range(0, len(keys), _PREDICT_BATCH)]
+    keys, order = view.keys, np.argsort(-sizes(view), kind="stable")
+    parts = [[keys[i] for i in order[at : at + _PREDICT_BATCH]] for at in range(0, len(keys), _PREDICT_BATCH)]
     out: list[Floats] = []
     with torch.inference_mode():
         for batch in ahead(prepared.batch(part) for part in parts):
             out.append(net(batch.to(device)).double().cpu().numpy())
             if step is not None:
                 step.advance(len(batch))
-    return np.concatenate(out)
+    return np.concatenate(out)[np.argsort(order)]
 
 
 def time_step(net: nn.Module, card: Card, phase: Train, examples: Tensor) -> float:
@@ -278,10 +279,11 @@ class _Work:
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, int]]:
         """(examples or activations, targets, seed) of each step. Sizes differ by at most one: no tiny last batch."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.view))
+        chances = np.random.default_rng([self.seed, epoch])
+        order = alike(chances.permutation(len(self.view)), sizes(self.view), self.steps, chances)
         keys = list(self.view.keys)
         targets = np.asarray(self.view.targets, dtype=np.int64)
-        for at, part in enumerate(np.array_split(order, self.steps)):
+        for at, part in enumerate(order):
             chance = int(np.random.SeedSequence([self.seed, epoch, at]).generate_state(1)[0])
             given = self.examples.shown([keys[i] for i in part], epoch, chance)
             yield given, torch.from_numpy(targets[part]), chance

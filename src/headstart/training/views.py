@@ -34,8 +34,8 @@ class Views:
 
     def __init__(self, phase: Train, prepared: Batches, modality: Modality, seed: int) -> None:
         self.prepared, self.modality, self.seed = prepared, modality, seed
-        self._augment = phase.augment
-        self._fixed = phase.views if phase.augment else 0
+        self._augment = phase.augment and modality.changes != ""
+        self._fixed = phase.views if self._augment else 0
 
     @property
     def count(self) -> int | None:

@@ -18,7 +18,6 @@ from headstart.modalities.image.prepare import open_rgb
 
 LARGEST = 178_000_000  # pixels; a picture that claims more is not decoded
 GOOD = "good"
-IGNORED = {".ds_store", "thumbs.db", "desktop.ini", "__macosx"}
 THREADS = 2
 KEPT_EVERY = 2000  # files after which what was learned is written down, so that a kill does not lose it all
 # What decoders raise on damaged content, beside OSError.
@@ -33,11 +32,6 @@ DAMAGE = (
     struct.error,
     zlib.error,
 )
-
-
-def hidden(path: Path) -> bool:
-    """Files and folders that systems leave behind: not worth a word."""
-    return path.name.startswith(".") or path.name.casefold() in IGNORED
 
 
 def verify(

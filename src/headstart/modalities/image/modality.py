@@ -1,7 +1,7 @@
 """Images: the functions that an image data set carries."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ class ImageModality:
     name: str = "image"
     version: str = "1"
     baseline: RawPixels = RAW
+    controls: Mapping[str, RawPixels] = field(default_factory=dict)
+    untrained: tuple[str, str] = ("random:resnet10t@96", "random:test_resnet@64")  # cheap, at a cheap size
     mirror: bool = True
 
     @property

@@ -1,4 +1,4 @@
-"""Folders of pictures: a folder a class, or {train,test}/class."""
+"""Folders of examples, one a file: a folder a class, or {train,test}/class."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from headstart.core.errors import UserError
 from headstart.data.dataset import Part
-from headstart.modalities.image.files import hidden
 
 PARTS: dict[str, Part] = {
     "train": "train",
@@ -17,19 +16,21 @@ PARTS: dict[str, Part] = {
     "test": "test",
     "testing": "test",
 }
+IGNORED = {".ds_store", "thumbs.db", "desktop.ini", "__macosx"}
 FORMS = "a folder with one sub-folder a class, {train,test}/class, or a CSV, Parquet or JSONL table"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture as the data names it, before it is opened.
+    """One example as the data names it, before it is opened.
 
     Args:
         name: what a person calls it.
-        path: where it should be.
+        path: where it should be: a file of its own, or a table.
         label: its class; None where the data names none.
         part: as the data says.
         group: equal values belong together.
+        content: the example itself, where it stands in a table.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Entry:
     label: str | None
     part: Part | None = None
     group: str | None = None
+    content: str = ""
 
 
 def read_folder(root: Path) -> list[Entry]:
@@ -59,14 +61,28 @@ def read_folder(root: Path) -> list[Entry]:
         raise UserError(
             f"class folders in each of {', '.join(folder.name for folder in folders)}",
             f"{flat[0]} without sub-folders",
-            f"Sort its pictures into class folders, or move {flat[0]} elsewhere.",
+            f"Sort its files into class folders, or move {flat[0]} elsewhere.",
         )
     return [entry for folder in folders for entry in _classes(root, folder, parts[folder])]
 
 
+def hidden(path: Path) -> bool:
+    """Files and folders that systems leave behind: not worth a word."""
+    return path.name.startswith(".") or path.name.casefold() in IGNORED
+
+
+def below(folder: Path) -> list[Path]:
+    """Every file in a folder, at any depth, in order."""
+
+    def seen(path: Path) -> bool:
+        return _is_file(path) and not any(hidden(folder / part) for part in path.relative_to(folder).parts)
+
+    return sorted(path for path in folder.rglob("*") if seen(path))
+
+
 def empty_classes(root: Path) -> tuple[str, ...]:
     """Sub-folders in which there is no file at all."""
-    return tuple(folder.name for folder in _folders(root) if not _below(folder))
+    return tuple(folder.name for folder in _folders(root) if not below(folder))
 
 
 def label_of(name: str) -> str:
@@ -83,7 +99,7 @@ def _classes(root: Path, inside: Path, part: Part | None) -> list[Entry]:
     return loose + [
         Entry(_name(root, path), path, label_of(folder.name), part)
         for folder in _folders(inside)
-        for path in _below(folder)
+        for path in below(folder)
     ]
 
 
@@ -97,13 +113,6 @@ def _folders(root: Path) -> list[Path]:
 
 def _files(root: Path) -> list[Path]:
     return sorted(path for path in _inside(root) if _is_file(path) and not hidden(path))
-
-
-def _below(folder: Path) -> list[Path]:
-    def seen(path: Path) -> bool:
-        return _is_file(path) and not any(hidden(folder / part) for part in path.relative_to(folder).parts)
-
-    return sorted(path for path in folder.rglob("*") if seen(path))
 
 
 def _is_file(path: Path) -> bool:

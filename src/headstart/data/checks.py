@@ -1,4 +1,4 @@
-"""What labelled pictures must be, beyond readable: no leaks, two examples a class, two classes."""
+"""What labelled examples must be, beyond readable: no leaks, two examples a class, two classes."""
 
 from dataclasses import replace
 
@@ -24,21 +24,21 @@ def checked(data: Dataset) -> Dataset:
     found = ", ".join(data.task.classes) or "none"
     first = "".join(f"; {len(data.skipped)} files skipped, such as {one.name}: {one.why}" for one in data.skipped[:1])
     raise UserError(
-        "at least two classes with two readable pictures each",
+        "at least two classes with two readable examples each",
         f"{len(data.task.classes)} ({found}{first})",
-        "Add pictures, or check the layout of the data.",
+        "Add examples, or check the layout of the data.",
     )
 
 
 def _with_conflicts_named(data: Dataset) -> Dataset:
-    """Name equal pictures with different labels: one of them is wrong. They share a group already."""
+    """Name equal examples with different labels: one of them is wrong. They share a group already."""
     labels: dict[str, set[int]] = {}
     for item, code in zip(data.items, data.targets.tolist(), strict=True):
         labels.setdefault(item.key, set()).add(code)
     torn = [item.name for item in data.items if len(labels[item.key]) > 1]
     if not torn:
         return data
-    return replace(data, warnings=(*data.warnings, f"{len(torn)} equal pictures carry different labels: {_some(torn)}"))
+    return replace(data, warnings=(*data.warnings, f"{len(torn)} equal examples carry different labels: {_some(torn)}"))
 
 
 def _without_leaks(data: Dataset) -> Dataset:
@@ -50,7 +50,7 @@ def _without_leaks(data: Dataset) -> Dataset:
     names = [data.items[i].name for i in np.flatnonzero(leak)]
     return _drop(
         data, leak, "also in the test part",
-        f"{len(names)} training pictures left out because the test part has them too: {_some(names)}",
+        f"{len(names)} training examples left out because the test part has them too: {_some(names)}",
     )  # fmt: skip
 
 

@@ -1,0 +1,153 @@
+"""Folders and tables of examples -> a data set. What cannot be used is skipped with its name and the reason."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from headstart.core.errors import UserError
+from headstart.core.predictions import Ints
+from headstart.core.problem import Task
+from headstart.core.record import SkippedFile
+from headstart.data.checks import checked
+from headstart.data.dataset import Dataset, Item, Modality
+from headstart.data.folders import FORMS, Entry, empty_classes, read_folder
+from headstart.data.tables import ENDINGS, Rows, read_table
+
+UNLABELLED = "no label"
+Opened = Item | SkippedFile
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where labelled data lies, as the user says it.
+
+    Attributes:
+        path: a folder a class, {train,test}/class, or a table.
+        target: the label column of a table.
+        group: a column of a table whose equal values belong together.
+        test: another folder or table: the test part.
+        text: the column of a table that holds texts.
+    """
+
+    path: Path
+    target: str | None = None
+    group: str | None = None
+    test: Path | None = None
+    text: str | None = None
+
+
+def labelled(
+    where: Where, modality: Modality, rows: Rows, opened: Callable[[Sequence[Entry]], Sequence[Opened]]
+) -> Dataset:
+    """Read labelled examples.
+
+    Args:
+        where: they lie.
+        modality: what kind of data they are.
+        rows: what the rows of a table hold.
+        opened: an item for each entry that can be used, else the reason why not.
+
+    Raises:
+        UserError: there is nothing that could be learned from.
+    """
+    entries, name = _entries(where, rows)
+    if where.test is not None:
+        entries = _with_test(entries, where, rows)
+    if not entries:
+        raise UserError(
+            FORMS, f"{where.path} without any file or row in it", "Put those of each class into its own folder."
+        )
+    found = opened(entries)
+    usable = [(e, f) for e, f in zip(entries, found, strict=True) if isinstance(f, Item) and e.label is not None]
+    skipped = [
+        SkippedFile(name=f.name, why=UNLABELLED) if isinstance(f, Item) else f
+        for e, f in zip(entries, found, strict=True)
+        if not isinstance(f, Item) or e.label is None
+    ]
+    data = _dataset(str(where.path), name, [e for e, _ in usable], [f for _, f in usable], skipped, modality)
+    return checked(replace(data, warnings=tuple(_lost(where.path, entries, data))))
+
+
+def _entries(where: Where, rows: Rows) -> tuple[list[Entry], str]:
+    """Entries and the name of what is predicted."""
+    path, target, group = where.path, where.target, where.group
+    if not path.exists():
+        near = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+        raise UserError(
+            FORMS, f"{path}, which does not exist", f"Beside it: {', '.join(sorted(near)[:8]) or 'nothing'}."
+        )
+    if path.is_dir():
+        if target is not None or group is not None:
+            raise UserError("a table for --target and --group", f"the folder {path}", "Leave the flag out.")
+        return read_folder(path), "class"
+    if path.suffix.lower() not in ENDINGS:
+        raise UserError(FORMS, str(path), f"Tables end in {', '.join(ENDINGS)}.")
+    return read_table(path, target, group, rows)
+
+
+def _with_test(entries: Sequence[Entry], where: Where, rows: Rows) -> list[Entry]:
+    """The entries as the training part, and those of `test` beside them."""
+    test = where.test
+    assert test is not None, "there is one"
+    if any(entry.part == "test" for entry in entries):
+        raise UserError(
+            "one test part", f"one inside the data and --test {test}", "Leave --test out, or move one away."
+        )
+    columns = {"target": None, "group": None} if test.is_dir() else {}
+    others, _ = _entries(replace(where, path=test, **columns), rows)
+    if not others:
+        raise UserError("examples in --test", f"{test} without any file in it", "Name a folder or table with some.")
+    tested = [replace(entry, name=f"{test.name}/{entry.name}", part="test") for entry in others]
+    return [*(replace(entry, part="train") for entry in entries), *tested]
+
+
+def _dataset(
+    path: str,
+    target: str,
+    entries: Sequence[Entry],
+    items: Sequence[Item],
+    skipped: Iterable[SkippedFile],
+    modality: Modality,
+) -> Dataset:
+    labels = [entry.label or "" for entry in entries]
+    classes = tuple(sorted(set(labels)))
+    codes = {label: code for code, label in enumerate(classes)}
+    has_parts = any(entry.part is not None for entry in entries)
+    return Dataset(
+        path=path,
+        items=tuple(items),
+        targets=np.array([codes[label] for label in labels], dtype=np.int64),
+        groups=_groups(entries, items),
+        task=Task(target, "classification", classes),
+        modality=modality,
+        parts=tuple(entry.part or "train" for entry in entries) if has_parts else None,
+        skipped=tuple(skipped),
+    )
+
+
+def _groups(entries: Sequence[Entry], items: Sequence[Item]) -> Ints:
+    """(n,) ids: equal content stays together, and so does what the user's own groups hold."""
+    nodes: dict[tuple[str, str], int] = {}
+    links: list[tuple[int, int]] = []
+    for entry, item in zip(entries, items, strict=True):
+        content = nodes.setdefault(("content", item.key), len(nodes))
+        own = content if entry.group is None else nodes.setdefault(("group", entry.group), len(nodes))
+        links.append((content, own))
+    if not links:
+        return np.zeros(0, dtype=np.int64)
+    ends = np.array(links)
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(nodes), len(nodes)))
+    component = connected_components(graph, directed=False)[1]
+    return component[ends[:, 0]].astype(np.int64)
+
+
+def _lost(root: Path, entries: Sequence[Entry], data: Dataset) -> list[str]:
+    """Warnings about classes of which nothing is left."""
+    empty = empty_classes(root) if root.is_dir() else ()
+    unreadable = sorted({entry.label for entry in entries if entry.label} - set(data.task.classes))
+    said = [f"folders without any file: {', '.join(empty)}"] if empty else []
+    return [*said, f"classes without a readable example: {', '.join(unreadable)}"] if unreadable else said

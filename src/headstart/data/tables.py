@@ -1,0 +1,142 @@
+"""Tables of examples, one a row: CSV, Parquet or JSONL. What a row holds its kind of data knows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from headstart.core.errors import UserError, did_you_mean
+from headstart.data.dataset import Part
+from headstart.data.folders import PARTS, Entry, label_of
+
+ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
+SPLITS = ("split", "part", "subset")
+MANY = 200  # distinct values above which a numeric target is no class
+
+
+Rows = Callable[[pa.Table, Path, str], Sequence[Entry | None]]
+"""A table, where it lies, and its target's name -> what each row holds, without label; None where it holds nothing."""
+
+
+def read_table(path: Path, target: str | None, group: str | None, rows: Rows) -> tuple[list[Entry], str]:
+    """The rows of a table, and the name of its target.
+
+    A column named split, part or subset says which part a row is of, if it speaks of train and test at all.
+
+    Args:
+        path: of the table.
+        target: its label column.
+        group: a column whose equal values belong together.
+        rows: what each row holds.
+
+    Raises:
+        UserError: it cannot be read, a column is missing, no row holds anything, or the target is no class.
+    """
+    table = open_table(path)
+    columns = table.column_names
+    if target is None:
+        raise UserError(
+            "--target COLUMN for a table", f"none; {path} has {', '.join(columns)}", "Name the label column."
+        )
+    for flag, name in (("--target", target), ("--group", group)):
+        check_column(table, path, flag, name)
+    _check_classes(table, target)
+    labels, parts = values(table, target), _parts(table, path, target)
+    groups = [None] * len(table) if group is None else values(table, group)
+    entries = [
+        replace(entry, label=label_of(labels[i] or "") or None, part=parts[i], group=groups[i])
+        for i, entry in enumerate(rows(table, path, target))
+        if entry is not None
+    ]
+    return entries, target
+
+
+def check_column(table: pa.Table, path: Path, flag: str, name: str | None) -> None:
+    """Refuse a name that is no column's."""
+    if name is not None and name not in table.column_names:
+        raise UserError(f"a column of {path} for {flag}", repr(name), did_you_mean(name, table.column_names))
+
+
+def text_columns(table: pa.Table, target: str | None) -> list[str]:
+    """Names of the columns that hold strings, without the target."""
+    strings = [f.name for f in table.schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+    return [name for name in strings if name != target]
+
+
+def open_table(path: Path) -> pa.Table:
+    """A table in memory.
+
+    Raises:
+        UserError: it cannot be read, or two of its columns have one name.
+    """
+    try:
+        table = _parse(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError("a readable table", f"{path} ({said})", "Check the file.") from None
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise UserError("a table whose columns have different names", f"{twice[0]!r} twice in {path}", "Rename one.")
+    undecoded = [field.name for field in table.schema if pa.types.is_binary(field.type)]
+    if path.suffix.lower() != ".parquet" and undecoded:
+        raise UserError("a table in UTF-8", f"other bytes in {undecoded[0]!r} of {path}", "Save it as UTF-8.")
+    return table
+
+
+def _parse(path: Path) -> pa.Table:
+    if path.suffix.lower() == ".parquet":
+        return pyarrow.parquet.read_table(path)
+    if path.suffix.lower() == ".jsonl":
+        return pyarrow.json.read_json(path)
+    with path.open("rb") as file:
+        header = file.readline()
+    delimiter = max(",;\t", key=lambda mark: header.count(mark.encode()))
+    return pyarrow.csv.read_csv(path, parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter))
+
+
+def _check_classes(table: pa.Table, target: str) -> None:
+    column = table[target]
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        raise UserError("a target of classes", f"{target!r} of type {column.type}", "Name a column of text or numbers.")
+    distinct = len(column.unique())
+    if pa.types.is_floating(column.type) and distinct > MANY:
+        raise UserError(
+            "a target of classes", f"{target!r} with {distinct} different numbers", "Regression is not there yet."
+        )
+
+
+def _parts(table: pa.Table, path: Path, target: str) -> list[Part | None]:
+    """The part of each row; all None where no column speaks of parts."""
+    column = next((name for name in table.column_names if name.casefold() in SPLITS and name != target), None)
+    if column is None:
+        return [None] * len(table)
+    said = values(table, column)
+    known: list[Part | None] = [None if value is None else PARTS.get(value.strip().casefold()) for value in said]
+    if not any(known):
+        return [None] * len(table)  # a column of that name that means something else
+    strange = next((value for value, part in zip(said, known, strict=True) if part is None), "")
+    if strange != "":
+        raise UserError(
+            f"train or test in {column!r}", f"{'nothing' if strange is None else repr(strange)} in {path}",
+            f"Known: {', '.join(PARTS)}.",
+        )  # fmt: skip
+    return known
+
+
+def values(table: pa.Table, name: str) -> list[str | None]:
+    """A column as strings."""
+    found: list[Any] = table[name].to_pylist()
+    return [None if value is None else str(value) for value in found]
+
+
+def is_file(folder: Path, value: str | None) -> bool:
+    """Whether a value names a file, seen from a folder."""
+    try:
+        return bool(value) and (folder / str(value)).is_file()
+    except (OSError, ValueError):  # a text too long for a file name, or with a NUL in it
+        return False

@@ -1,0 +1,83 @@
+"""Which kind of data it is, and who reads it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from headstart.core.problem import Task
+from headstart.core.progress import Progress
+from headstart.core.registry import Registry
+from headstart.data.dataset import Dataset, Item, Modality
+from headstart.data.labelled import Where
+from headstart.data.store import Store
+
+
+class Reader(Protocol):
+    """Reads one kind of data; see CONTRIBUTING for how to add one."""
+
+    @property
+    def modality(self) -> Modality:
+        """What its data sets carry."""
+        ...
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Who is tried when nobody is named."""
+        ...
+
+    def recognises(self, where: Where) -> bool:
+        """Whether what lies there is of this kind; cheap, and never an error."""
+        ...
+
+    def read(self, where: Where, store: Store, progress: Progress) -> Dataset:
+        """Labelled examples.
+
+        Raises:
+            UserError: there is nothing that could be learned from.
+        """
+        ...
+
+    def inputs(self, given: Sequence[str | Path], task: Task) -> Dataset:
+        """Examples to predict.
+
+        Raises:
+            UserError: one that cannot be read.
+        """
+        ...
+
+    def shown(self, item: Item) -> bytes | str:
+        """An example as a report shows it: a small picture, or its beginning in words."""
+        ...
+
+
+READERS = Registry(
+    kind="kind of data",
+    builtin={
+        "text": "headstart.modalities.text.reader:READER",
+        "image": "headstart.modalities.image.reader:READER",
+    },
+    group="headstart.modalities",
+)
+
+
+def reader(name: str) -> Reader:
+    """The reader of a kind of data.
+
+    Raises:
+        UserError: nobody knows that kind.
+    """
+    return READERS.load(name)
+
+
+def kind_of(where: Where) -> str:
+    """The kind of data that lies there; where nobody recognises anything, pictures, whose reader says what is wrong."""
+    return next((name for name in READERS.names() if reader(name).recognises(where)), "image")
+
+
+def read(where: Where, store: Store, progress: Progress) -> Dataset:
+    """Labelled examples of whatever kind lies there.
+
+    Raises:
+        UserError: there is nothing that could be learned from.
+    """
+    return reader(kind_of(where)).read(where, store, progress)

@@ -1,0 +1,117 @@
+"""Folders of text files and tables with a column of texts -> a data set."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.core.errors import UserError
+from headstart.core.problem import Task
+from headstart.core.progress import Progress
+from headstart.core.record import SkippedFile
+from headstart.data.dataset import Dataset, Item
+from headstart.data.folders import Entry
+from headstart.data.labelled import Opened, Where, labelled
+from headstart.data.tables import ENDINGS, check_column, open_table, text_columns, values
+from headstart.modalities.text.modality import TEXT
+
+FILES = (".txt", ".md")
+LOOKED_AT = 1000  # rows
+LARGEST = 10_000_000  # bytes of one text; what is larger is no example
+
+
+def read_at(where: Where, progress: Progress) -> Dataset:
+    """Read labelled texts.
+
+    Args:
+        where: a folder of text files a class, {train,test}/class, or a table with a column of texts.
+        progress: shows the pass.
+
+    Raises:
+        UserError: there is nothing that could be learned from.
+    """
+
+    def rows(table: pa.Table, path: Path, target: str) -> Sequence[Entry | None]:
+        column = where.text or text_column(table, path, target)
+        check_column(table, path, "--text", column)
+        found = enumerate(values(table, column), 1)
+        return [Entry(f"{path.name}:{row}", path, None, content=text) if text else None for row, text in found]
+
+    def opened(entries: Sequence[Entry]) -> Sequence[Opened]:
+        with progress.step("reading", len(entries)) as step:
+            found: list[Opened] = []
+            for entry in entries:
+                found.append(_opened(entry))
+                step.advance()
+        return found
+
+    return labelled(where, TEXT, rows, opened)
+
+
+def read_inputs(given: Sequence[str | Path], task: Task) -> Dataset:
+    """Texts without labels, to be predicted, in the order given.
+
+    Args:
+        given: strings are texts; a path is a file with one text, or a table whose texts come row by row.
+        task: what is predicted.
+
+    Raises:
+        UserError: nothing was given, or the first file that cannot be read.
+    """
+    items: list[Item] = []
+    for at, one in enumerate(given, 1):
+        entries = [Entry(f"text {at}", Path(), None, content=one)] if isinstance(one, str) else _of_file(one)
+        for entry in entries:
+            found = _opened(entry)
+            if isinstance(found, SkippedFile):
+                raise UserError("a text that can be read", f"{found.name}: {found.why}", "Leave it out, or repair it.")
+            items.append(found)
+    if not items:
+        raise UserError("at least one text", "none", "Give the texts, or name the files to predict.")
+    return Dataset("", tuple(items), np.full(len(items), -1), np.arange(len(items)), task, TEXT)
+
+
+def text_column(table: pa.Table, path: Path, target: str | None) -> str:
+    """The text column with the most characters a row.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = text_columns(table, target)
+    if not names:
+        came = f"none among {', '.join(table.column_names)}"
+        raise UserError(f"a column of texts in {path}", came, "Name it with --text COLUMN.")
+    return max(names, key=lambda name: sum(len(text or "") for text in table[name].slice(0, LOOKED_AT).to_pylist()))
+
+
+def _of_file(path: Path) -> list[Entry]:
+    if path.suffix.lower() not in ENDINGS:
+        return [Entry(str(path), path, None)]
+    table = open_table(path)
+    found = enumerate(values(table, text_column(table, path, None)), 1)
+    return [Entry(f"{path}:{row}", path, None, content=text or "") for row, text in found]
+
+
+def _opened(entry: Entry) -> Opened:
+    content, why = (entry.content, "") if entry.content else _of_text_file(entry.path)
+    if not why and not content.strip():
+        why = "empty"
+    if why:
+        return SkippedFile(name=entry.name, why=why)
+    return Item(entry.name, entry.path, sha256(content.encode()).hexdigest(), content)
+
+
+def _of_text_file(path: Path) -> tuple[str, str]:
+    """What stands in a file, and why it cannot be used."""
+    try:
+        if path.suffix.lower() not in FILES:
+            return "", f"not a text file ({', '.join(FILES)})"
+        if path.stat().st_size > LARGEST:
+            return "", f"too large (more than {LARGEST:,} bytes)"
+        return path.read_text(encoding="utf-8-sig"), ""
+    except UnicodeDecodeError:
+        return "", "not UTF-8"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a path
+        return "", f"cannot be read ({getattr(error, 'strerror', None) or error})"

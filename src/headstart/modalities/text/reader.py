@@ -1,0 +1,62 @@
+"""Who reads texts."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from headstart.core.errors import HeadstartError
+from headstart.core.problem import Task
+from headstart.core.progress import Progress
+from headstart.data.dataset import Dataset, Item
+from headstart.data.folders import hidden
+from headstart.data.labelled import Where
+from headstart.data.store import Store
+from headstart.data.tables import ENDINGS, is_file, open_table, text_columns
+from headstart.modalities.text.modality import TEXT
+from headstart.modalities.text.read import FILES, read_at, read_inputs
+
+LOOKED_AT = 200  # files and rows
+SHOWN = 280  # characters
+
+
+class TextReader:
+    """See `headstart.modalities.catalog.Reader`."""
+
+    modality = TEXT
+    sources = ("wheel:all-minilm-l6-v2", "wheel:paraphrase-minilm-l3-v2")
+
+    def recognises(self, where: Where) -> bool:
+        """A folder mostly of text files, or a table with strings that are not the names of files."""
+        if where.text is not None:
+            return True
+        if where.path.is_dir():
+            files = (path for path in where.path.rglob("*") if path.is_file() and not hidden(path))
+            some = [path.suffix.lower() in FILES for path in islice(files, LOOKED_AT)]
+            return 2 * sum(some) > len(some)
+        return where.path.suffix.lower() in ENDINGS and where.path.is_file() and self._in_table(where)
+
+    def _in_table(self, where: Where) -> bool:
+        try:
+            table = open_table(where.path).slice(0, LOOKED_AT)
+        except HeadstartError:  # reading it will say so
+            return False
+        columns = text_columns(table, where.target)
+        paths = any(is_file(where.path.parent, one) for name in columns for one in table[name].to_pylist())
+        spoken = any(" " in (one or "") for name in columns for one in table[name].to_pylist())
+        return spoken and not paths
+
+    def read(self, where: Where, store: Store, progress: Progress) -> Dataset:  # noqa: ARG002 - nothing to decode
+        """Labelled texts."""
+        return read_at(where, progress)
+
+    def inputs(self, given: Sequence[str | Path], task: Task) -> Dataset:
+        """Texts to predict."""
+        return read_inputs(given, task)
+
+    def shown(self, item: Item) -> str:
+        """Its beginning."""
+        text = " ".join(item.content.split())
+        return text if len(text) <= SHOWN else f"{text[:SHOWN].rsplit(' ', 1)[0]} …"
+
+
+READER = TextReader()
