@@ -72,7 +72,7 @@ def _form(name: str, availability: Availability, note: str) -> Known:
 FORMS = (
     _form("timm:NAME", "hub", "any pre-trained net of timm"),
     _form("torchvision:NAME[.WEIGHTS]", "hub", "any classifier of torchvision"),
-    _form("hub:ORG/NAME", "hub", "a vision encoder of transformers, or a folder; safetensors only"),
+    _form("hub:ORG/NAME", "hub", "an encoder of transformers, for pictures or texts, or a folder; safetensors only"),
     _form("file:ARCH@PATH", "local", "weights of an architecture of timm; --trust where nobody states their hash"),
     _form("keras:[ARCH@]PATH", "local", "a .keras or .h5 file of a classic application"),
     _form("darknet:PATH.cfg[,PATH.weights]", "local", "a Darknet net"),

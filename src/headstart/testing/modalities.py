@@ -1,39 +1,59 @@
-"""The contract of a modality: stateless, repeatable preparation and augmentation, and a raw baseline."""
+"""The contract of a modality: stateless, repeatable preparation and augmentation, and raw controls."""
 
 import copy
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headstart.data.dataset import Item, Modality
-from headstart.sources.card import ImageInput
+from headstart.sources.card import ImageInput, Input, TextInput
 
-SIDES = (32, 48)
+PICTURES = (ImageInput(size=32), ImageInput(size=48))
 
 
-def check_modality(modality: Modality, item: Item) -> None:
-    """Check a modality on one example that is not of one colour all over.
+def check_modality(modality: Modality, item: Item, inputs: Sequence[Input] = PICTURES) -> None:
+    """Check a modality on one example and at least two different inputs.
+
+    Args:
+        modality: to be checked.
+        item: a picture that is not of one colour all over; a text of more than one word.
+        inputs: that sources of this kind may ask for.
 
     Raises:
         AssertionError: a sentence that says which promise is broken.
     """
     assert modality.name, "a modality needs a name"
     assert modality.version, "a modality needs a version: it is part of every cache key"
-    for side in SIDES:
-        _check_prepare(modality, item, ImageInput(size=side))
-    prepared = modality.prepare(item, ImageInput(size=SIDES[1]))
+    assert modality.size(item) > 0, f"size must be positive, got {modality.size(item)}"
+    for wanted in inputs:
+        _check_prepare(modality, item, wanted)
+        _check_sample(modality, item, wanted)
+    prepared = modality.prepare(item, inputs[-1])
     _check_augment(modality, torch.from_numpy(np.stack([prepared] * 4)))
-    _check_baseline(modality, item)
+    for name, raw in {"raw": modality.baseline, **modality.controls}.items():
+        _check_control(modality, item, name, raw)
 
 
-def _check_prepare(modality: Modality, item: Item, wanted: ImageInput) -> None:
+def _check_prepare(modality: Modality, item: Item, wanted: Input) -> None:
     found = modality.prepare(item, wanted)
-    shape = (wanted.size, wanted.size, 3)
-    assert found.dtype == np.uint8, f"prepare must give uint8, got {found.dtype}"
+    if isinstance(wanted, TextInput):
+        shape, kind, called = (wanted.windows * wanted.window,), np.integer, "whole numbers"
+    else:
+        shape, kind, called = (wanted.size, wanted.size, 3), np.uint8, "uint8"
+    assert np.issubdtype(found.dtype, kind), f"prepare must give {called}, got {found.dtype}"
     assert found.shape == shape, f"prepare must give {shape} for that input, got {found.shape}"
     again = copy.deepcopy(modality).prepare(item, wanted)
     assert np.array_equal(found, again), "prepare must be a function of example and input alone"
+
+
+def _check_sample(modality: Modality, item: Item, wanted: Input) -> None:
+    one, found = modality.prepare(item, wanted), modality.sample([item], wanted, 3)
+    shape = (3, *one.shape)
+    assert found.shape == shape, f"sample must give {shape} for three examples, got {found.shape}"
+    assert found.dtype == one.dtype, f"sample must give {one.dtype} as prepare does, got {found.dtype}"
 
 
 def _check_augment(modality: Modality, batch: Tensor) -> None:
@@ -43,20 +63,27 @@ def _check_augment(modality: Modality, batch: Tensor) -> None:
     assert one.shape == batch.shape, f"augment must keep the shape {tuple(batch.shape)}, got {tuple(one.shape)}"
     assert one.dtype == batch.dtype, f"augment must keep {batch.dtype}, got {one.dtype}"
     assert torch.equal(one, same), "augment must give the same change for the same seed"
+    if not modality.changes:
+        assert torch.equal(one, batch), "augment must leave batches as they are where `changes` names nothing"
+        assert torch.equal(other, batch), "augment must leave batches as they are where `changes` names nothing"
+        return
     assert not torch.equal(one, batch), "augment must change something"
     assert not torch.equal(one, other), "augment must give another change for another seed"
 
 
-def _check_baseline(modality: Modality, item: Item) -> None:
-    baseline = modality.baseline
-    assert baseline.name, "the raw baseline needs a name"
-    assert baseline.identity, "the raw baseline needs an identity"
-    prepared = torch.from_numpy(np.stack([modality.prepare(item, baseline.input)] * 2))
-    tap = baseline.tapper()
+def _check_control(modality: Modality, item: Item, called: str, raw: Any) -> None:
+    """What the control of that name reads: a source of features without a net."""
+    assert raw.name, f"what the control {called} reads needs a name"
+    assert raw.identity, f"what the control {called} reads needs an identity"
+    prepared = torch.from_numpy(np.stack([modality.prepare(item, raw.input)] * 2))
+    tap = raw.tapper()
     found = tap(prepared)
-    assert found, "the raw baseline needs at least one stage"
+    assert found, f"what the control {called} reads needs at least one stage"
+    assert {name: values.shape[1:] for name, values in found.items()} == {
+        name: (width,) for name, width in raw.widths.items()
+    }, f"what the control {called} reads must have the widths that it states"
     for name, values in found.items():
         flat = values.ndim == 2 and len(values) == len(prepared)
-        assert flat, f"stage {name} of the raw baseline must be (n, D), got {tuple(values.shape)}"
-        assert bool(torch.isfinite(values).all()), f"stage {name} of the raw baseline must be finite"
-        assert torch.equal(values, tap(prepared)[name]), f"stage {name} of the raw baseline must be repeatable"
+        assert flat, f"stage {name} of the control {called} must be (n, D), got {tuple(values.shape)}"
+        assert bool(torch.isfinite(values).all()), f"stage {name} of the control {called} must be finite"
+        assert torch.equal(values, tap(prepared)[name]), f"stage {name} of the control {called} must be repeatable"

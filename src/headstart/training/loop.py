@@ -165,8 +165,9 @@ def predict(net: nn.Module, view: Dataset, prepared: Batches, step: Step | None 
     """(n, C) float64 logits; the net is left in eval mode."""
     device = devices.of(net)
     net.eval()
-    keys, order = view.keys, np.argsort(-sizes(view), kind="stable")
-    parts = [[keys[i] for i in order[at : at + _PREDICT_BATCH]] for at in range(0, len(keys), _PREDICT_BATCH)]
+    order = np.argsort(-sizes(view), kind="stable")
+    keys = [view.keys[int(i)] for i in order]
+    parts = [keys[at : at + _PREDICT_BATCH] for at in range(0, len(keys), _PREDICT_BATCH)]
     out: list[Floats] = []
     with torch.inference_mode():
         for batch in ahead(prepared.batch(part) for part in parts):

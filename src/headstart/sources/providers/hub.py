@@ -1,4 +1,4 @@
-"""`hub:ORG/NAME`, `hub:FOLDER`: vision encoders of transformers, from a model hub or a local folder.
+"""`hub:ORG/NAME`, `hub:FOLDER`: encoders of transformers, from a model hub or a local folder.
 
 Weights come from safetensors only, and no code comes with them. A checkpoint for classification keeps its classifier;
 any other gives what its family calls its pooled output.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
@@ -19,7 +19,7 @@ from huggingface_hub.repocard import metadata_load
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from headstart.core.errors import HeadstartError, UserError, unknown_name
+from headstart.core.errors import HeadstartError, UserError
 from headstart.core.extras import require
 from headstart.sources import json_file, trusted
 from headstart.sources.access import NOTHING_SPECIAL, Access
@@ -27,16 +27,18 @@ from headstart.sources.backbone import Backbone
 from headstart.sources.card import Architecture, TrainedOn
 from headstart.sources.describe import describe
 from headstart.sources.formats.checks import few, said, shown, sound
+from headstart.sources.model_config import model_config, takes
 from headstart.sources.preprocessor import preprocessing
+from headstart.sources.providers import text
 from headstart.sources.providers.timm import TRAINED_ON, hub_answers, licence
 from headstart.sources.source import Source
 
 ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 FILES = (
-    "config.json", "preprocessor_config.json", "processor_config.json", "README.md",
+    "config.json", "preprocessor_config.json", "processor_config.json", "README.md", *text.FILES,
     "model.safetensors", "model-*.safetensors", "model.safetensors.index.json",
 )  # fmt: skip
-STEERING = re.compile(r"_?(attn|experts)_implementation|transformers_weights")  # code to fetch, other files to read
+PICTURES, TEXTS = "pixel_values", "input_ids"  # what models call them
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack")
 ADAPTER = "adapter_config.json"
 FIRST_TOKEN = ("deit", "vit", "vit_msn")  # their pooler was trained for another task, or never
@@ -45,7 +47,7 @@ DATA = {data.name.lower(): data for _, data in TRAINED_ON}  # as model cards cal
 
 
 def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
-    """A pre-trained vision encoder.
+    """A pre-trained encoder of pictures or texts.
 
     Args:
         name: ORG/NAME on the hub, or a folder that `save_pretrained` wrote.
@@ -53,16 +55,18 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
 
     Raises:
         UserError: nothing there, not reached, or a folder that nobody has vouched for;
-            pickled weights, remote code, no vision encoder, no preprocessing.
+            pickled weights, remote code, no encoder of pictures or texts, no preprocessing or tokenizer.
     """
     require("transformers", "hub")
     folder = _folder(name, access.offline)
-    text = _config_file(folder).read_text(encoding="utf-8", errors="replace")
-    config = _config(text)
+    written = _config_file(folder).read_text(encoding="utf-8", errors="replace")
+    config = _config(written)
     files = _weights(folder)
     file_hash = _sha256(files)
     if Path(name).expanduser().is_dir():  # what the hub serves it names by its hash
         trusted.check(folder, file_hash, trust=access.trust)
+    if takes(config) == TEXTS:
+        return _text_encoder(name, folder, written, config, file_hash)
     input_ = preprocessing(folder)
     model, changes = _loaded(folder, config)
     backbone = _backbone(model, config)
@@ -70,11 +74,24 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     linear = isinstance(backbone.get_classifier(), nn.Linear)
     card = describe(
         backbone, name=f"hub:{_anchored(name)}", taken=input_,
-        architecture=Architecture(name=str(config.model_type), builder="hub", text=text),
+        architecture=Architecture(name=str(config.model_type), builder="hub", text=written),
         licence=licence(stated), trained_on=trained_on,
         head_classes=_classes(config) if linear else (), sha256=file_hash, changes=changes,
     )  # fmt: skip
     return Source(card.model_copy(update={"stages": backbone.opened(card.stages)}), backbone)
+
+
+def _text_encoder(name: str, folder: Path, written: str, config: Any, file_hash: str) -> Source:
+    taken, pooling = text.preparation(folder, config)
+    model, changes = _loaded(folder, config)
+    encoder = text.encoder(model, taken.pad)
+    stated, trained_on = _model_card(folder / "README.md")
+    card = text.describe_text(
+        encoder, name=f"hub:{_anchored(name)}", taken=taken, pooling=pooling,
+        architecture=text.architecture(config, written, taken), licence=licence(stated), trained_on=trained_on,
+        sha256=file_hash, changes=changes,
+    )  # fmt: skip
+    return Source(card, encoder)
 
 
 def construct(architecture: Architecture) -> Backbone:
@@ -136,50 +153,18 @@ def _transformers() -> ModuleType:
 
 
 def _config(text: str) -> Any:
-    """The config of a vision encoder out of a config.json; the vision part where there are several.
+    """The config of an encoder out of a config.json; the vision part where there are several.
 
     Raises:
-        UserError: remote code, quantised weights, an unknown model, or one for other inputs than pictures.
+        UserError: remote code, quantised weights, an unknown model, or one for other inputs than pictures and texts.
     """
-    transformers = _transformers()
-    settings = json_file.parse(text, "config.json")
-    kind = settings.get("model_type")
-    if "auto_map" in settings:
-        do = "No code of a model is ever run: choose one whose architecture transformers itself has."
-        raise UserError("a model without code of its own", "a config.json with auto_map, which asks for it", do)
-    if "quantization_config" in settings:
-        raise UserError("float weights", "a config.json with quantization_config", "Choose the unquantised model.")
-    if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
-        raise unknown_name("model_type of transformers", shown(kind), transformers.CONFIG_MAPPING.keys())
-    if kind.startswith("timm"):
-        raise UserError("a model of transformers", f"the model_type {kind}", "It is a net of timm: use timm:NAME.")
-    try:
-        config = transformers.CONFIG_MAPPING[kind].from_dict(_unsteered(settings))
-    except Exception as error:  # noqa: BLE001 - foreign text: each model's config has its own ways to say no
-        raise UserError(f"a config.json of {kind}", said(error), "Download the file again.") from None
+    config = model_config(text, "hub")
     if not _classifies(config):
         config = getattr(config, "vision_config", None) or config
-    _check_vision(config)
+    if takes(config) not in (PICTURES, TEXTS):
+        came = f"{config.model_type}, which takes {takes(config) or 'nothing that is known'}"
+        raise UserError("an encoder of pictures or texts", came, "Choose another model.")
     return config
-
-
-def _unsteered(settings: dict[str, Any]) -> dict[str, Any]:
-    """What describes the model: not which kernels are downloaded and run for it, not where else its weights lie."""
-    return {
-        key: _unsteered(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
-        for key, value in settings.items()
-        if not STEERING.fullmatch(key)
-    }
-
-
-def _check_vision(config: Any) -> None:
-    model = _transformers().MODEL_MAPPING.get(type(config), None)
-    takes = str(getattr(model, "main_input_name", "nothing that is known"))
-    if takes == "pixel_values":
-        return
-    came = f"{config.model_type}, which takes {takes}"
-    text = "Text is not supported yet: choose a vision model." if takes == "input_ids" else "Choose a vision model."
-    raise UserError("a vision encoder", came, text)
 
 
 def _classifies(config: Any) -> bool:
@@ -238,14 +223,14 @@ def _loaded(folder: Path, config: Any) -> tuple[Any, tuple[str, ...]]:
         raise UserError(f"all the weights of {config.model_type}", came, "Choose a checkpoint of this architecture.")
     sound(folder, {key: tensor for key, tensor in model.state_dict().items() if not _unread(key, config)})
     left = {key.partition(".")[0] for key in info["unexpected_keys"]}
-    if config.model_type in FIRST_TOKEN and getattr(model, "pooler", None) and not info["missing_keys"]:
+    if _unread("pooler.", config) and getattr(model, "pooler", None) and not info["missing_keys"]:
         left.add("pooler")
     return model, (f"in the file, left out: {', '.join(map(shown, sorted(left)))}",) if left else ()
 
 
 def _unread(key: str, config: Any) -> bool:
     """Whether it belongs to a pooler that is left out."""
-    return key.startswith("pooler.") and config.model_type in FIRST_TOKEN
+    return key.startswith("pooler.") and (config.model_type in FIRST_TOKEN or takes(config) == TEXTS)
 
 
 @contextmanager

