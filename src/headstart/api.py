@@ -92,7 +92,8 @@ def read(
     Raises:
         UserError: nothing usable is there.
     """
-    return kinds.read(_where(path, target, group, test, text), Store(), Silent())
+    reader, where = _lies(path, target, group, test, text)
+    return reader.read(where, Store(), Silent())
 
 
 def source(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None = None) -> Source:
@@ -143,7 +144,7 @@ def fit(
         seed: of everything random.
         replay: a `work.json` to repeat.
         access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
-        thumbnails: put pictures of the worst mistakes into the report.
+        thumbnails: put the worst mistakes into the report, as pictures or in words.
         self_test: also count, beyond the minutes, how often a gain is claimed on this data where there is none.
         progress: where steps are shown.
 
@@ -152,13 +153,11 @@ def fit(
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
     replayed, sources, strategies, stage, minutes = _as_before(replay, sources, strategies, stage, minutes)
-    where = _where(path, target, group, test, text)
-    reader = kinds.reader(kinds.kind_of(where))
+    reader, where = _lies(path, target, group, test, text)
     wanted = _checked(sources or reader.sources, strategies, metric, minutes)
     with clock.stage("read"):
         data = reader.read(where, store, shown)
-    with clock.stage("extract"):
-        loaded = _loaded(wanted[0], access, shown)
+    loaded = _loaded(wanted[0], access, shown, clock)
     asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
     finished = store.root / "runs" / (_digest(asked) + "-tested" * self_test) if out is None else Path(out)
     if not replay and (known := runs.answered(finished, asked, self_test=self_test)) is not None:
@@ -166,8 +165,7 @@ def fit(
         return Result(known, finished)
     work = runs.begin(runs.free(finished), asked, replayed)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
-    found = _surveyed(question, work, store, shown, clock)
-    return _finish(found, finished, clock, thumbnails=thumbnails, self_test=self_test)
+    return _finish(_surveyed(question, work, store, shown, clock), finished, clock, thumbnails, self_test)
 
 
 def advise(
@@ -187,13 +185,11 @@ def advise(
 ) -> AdviceResult:
     """Measure what is cheap to measure, train nothing for keeps: every option with its estimate, minutes and reason."""
     shown, clock, store = progress or Silent(), Clock(), Store()
-    where = _where(path, target, group, test, text)
-    reader = kinds.reader(kinds.kind_of(where))
+    reader, where = _lies(path, target, group, test, text)
     wanted = _checked(sources or reader.sources, strategies, metric, minutes)
     with clock.stage("read"):
         data = reader.read(where, store, shown)
-    with clock.stage("extract"):
-        loaded = _loaded(wanted[0], access, shown)
+    loaded = _loaded(wanted[0], access, shown, clock)
     asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
         question = Question(data, asked, tuple(loaded.values()), wanted[1], Path(scratch))
@@ -242,14 +238,13 @@ def compare(
         UserError: whatever the user can mend.
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
-    where = _where(path, target, group, None, text)
-    reader = kinds.reader(kinds.kind_of(where))
+    reader, where = _lies(path, target, group, None, text)
     named, controls = columns(sources or (*reader.sources, NONE), seeds, epochs)
     wanted = _checked(named, strategies, metric, NO_BUDGET)
     data = reader.read(where, store, shown)
     folder = store.root / "comparisons" / data.fingerprint[:16] if out is None else Path(out)
     check_folder(folder, data)
-    loaded = _loaded(named, access, shown)
+    loaded = _loaded(named, access, shown, clock)
     asked = _asked(data, target, loaded, wanted, None, NO_BUDGET, metric, "auto", seed)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
     return compared(Wanted(question, controls, seeds, epochs), store, shown, clock)
@@ -264,8 +259,12 @@ def load(run: str | Path) -> Result:
     return Result(runs.read_record(Path(run)), Path(run))
 
 
-def _where(path: str | Path, target: str | None, group: str | None, test: str | Path | None, text: str | None) -> Where:
-    return Where(Path(path), target, group, None if test is None else Path(test), text)
+def _lies(
+    path: str | Path, target: str | None, group: str | None, test: str | Path | None, text: str | None
+) -> tuple[kinds.Reader, Where]:
+    """Who reads the data, and where it lies."""
+    where = Where(Path(path), target, group, None if test is None else Path(test), text)
+    return kinds.reader(kinds.kind_of(where)), where
 
 
 def _as_before(
@@ -289,7 +288,7 @@ def _surveyed(question: Question, work: Work | None, store: Store, shown: Progre
         raise
 
 
-def _finish(found: Survey, finished: Path, clock: Clock, *, thumbnails: bool, self_test: bool) -> Result:
+def _finish(found: Survey, finished: Path, clock: Clock, thumbnails: bool, self_test: bool) -> Result:
     """Climb, judge, deliver, write; the run appears whole."""
     study = _study(found, clock)
     folder = found.bench.ledger.folder
@@ -334,9 +333,10 @@ def _checked(
     return tuple(sources), known_strategies(strategies)
 
 
-def _loaded(names: Sequence[str], access: Access, progress: Progress) -> dict[str, Source]:
+def _loaded(names: Sequence[str], access: Access, progress: Progress, clock: Clock) -> dict[str, Source]:
     """The sources by the names that they were asked by: an alias, such as +cut:-2, stands for what it means."""
-    return {name: load_source(name, access, progress) for name in names}
+    with clock.stage("extract"):
+        return {name: load_source(name, access, progress) for name in names}
 
 
 def _asked(

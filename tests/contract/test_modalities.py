@@ -1,4 +1,4 @@
-"""The modality keeps the contract, whatever kind of file holds the picture; so would an outsider's."""
+"""Modalities keep the contract, whatever kind of file holds the picture; so would an outsider's."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,9 @@ from PIL import Image
 
 from headstart.data.dataset import Item
 from headstart.modalities.image.modality import IMAGE, ImageModality
+from headstart.modalities.text.baselines import Counts
+from headstart.modalities.text.modality import TEXT, TextModality
+from headstart.sources.card import ImageInput, TextInput
 from headstart.testing import check_modality
 
 
@@ -71,3 +74,84 @@ class Forgetful(ImageModality):
 def test_check_modality_finds_what_is_wrong(broken: ImageModality, message: str, item: Item) -> None:
     with pytest.raises(AssertionError, match=message):
         check_modality(broken, item)
+
+
+# Texts
+
+TEXTS = (TextInput(tokenizer="", window=4, windows=2), TextInput(tokenizer="", window=16, windows=1, pad=3))
+
+
+def spoken(text: str) -> Item:
+    return Item("t.csv:1", Path("t.csv"), "key", text)
+
+
+@pytest.mark.parametrize("text", ["A good film, and no more.", "gut", "word " * 2000, "\u200b"])
+def test_texts_keep_the_contract(text: str) -> None:
+    check_modality(TEXT, spoken(text), TEXTS)
+
+
+class Shuffling(TextModality):
+    """Says that it changes nothing, and turns texts round."""
+
+    def augment(self, batch: torch.Tensor, seed: int) -> torch.Tensor:
+        return batch.flip(1)
+
+
+class Dropping(TextModality):
+    """Says that it changes nothing, and now and then does."""
+
+    def augment(self, batch: torch.Tensor, seed: int) -> torch.Tensor:
+        return batch * (seed % 2)
+
+
+class Short(TextModality):
+    """Leaves empty positions out."""
+
+    def prepare(self, item: Item, card_input: TextInput) -> Any:
+        found = super().prepare(item, card_input)
+        return found[found != card_input.pad]
+
+
+class Broad(TextModality):
+    """Gives another number of examples than was asked for to be timed."""
+
+    def sample(self, items: Any, card_input: TextInput, count: int) -> Any:
+        return super().sample(items, card_input, count + 1)
+
+
+class Wider(Counts):
+    """States more features than it gives."""
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {"counts": 2048}
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Shuffling(), "leave batches as they are where `changes` names nothing"),
+        (Dropping(), "leave batches as they are where `changes` names nothing"),
+        (replace(TEXT, changes="turns"), "must change something"),
+        (Short(), r"must give \(8,\) for that input, got \(6,\)"),
+        (Broad(), r"sample must give \(3, 8\) for three examples, got \(4, 8\)"),
+        (replace(TEXT, baseline=Wider()), "the raw baseline must have the widths that it states"),
+        (replace(TEXT, baseline=Counts(identity="")), "the raw baseline needs an identity"),
+        (replace(TEXT, controls={"counts": Counts(name="")}), "what the control counts reads needs a name"),
+    ],
+)
+def test_check_modality_finds_what_is_wrong_with_texts(broken: TextModality, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_modality(broken, spoken("six words, with one sign"), TEXTS)
+
+
+def test_the_inputs_decide_what_is_checked(item: Item) -> None:
+    with pytest.raises(AssertionError, match=r"must give \(40, 40, 3\)"):
+        check_modality(_Fixed(), item, [ImageInput(size=32), ImageInput(size=40)])
+
+
+class _Fixed(ImageModality):
+    """Prepares for one size, whatever is asked for."""
+
+    def prepare(self, item: Item, card_input: Any) -> Any:
+        return super().prepare(item, card_input.model_copy(update={"size": 32}))

@@ -9,19 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
+from headstart.modalities.text.prepare import windows
 from headstart.sources.access import Access
-from headstart.sources.card import ImageInput
-from headstart.sources.fingerprint import fingerprint, pictures, reproduced
+from headstart.sources.card import ImageInput, TextInput
+from headstart.sources.fingerprint import fingerprint, pictures, reproduced, texts
 from headstart.sources.load import load
 from headstart.sources.mappings.efficientnet_lite import timm_names
 from headstart.sources.packages import kept
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
+from headstart.sources.text_wheels import TEXT_WHEELS
 from headstart.sources.wheels import WHEELS
 from headstart.testing import check_source
 
 # One of each family of anatomy: residual, squeeze-excite with a head after the pooling, layer norms, tokens.
-LIGHT = ("resnet10t@64", "mobilenetv3_small_050@64", "convnext_atto@64", "test_vit", "test_vit3")
+LIGHT = ("resnet10t@64", "mobilenetv3_small_050@64", "convnext_atto@64", "test_vit", "test_vit3", "text-cnn")
 HEAVY = ("resnet18@64", "legacy_xception@96", "vit_tiny_patch16_224", "vgg11", "swin_tiny_patch4_window7_224")
 
 
@@ -66,15 +68,55 @@ def test_lite_nets_have_googles_preprocessing(number: int, size: int, crop: floa
     assert card.features == 1280
 
 
+@pytest.mark.parametrize("name", TEXT_WHEELS)
+def test_card_of_a_packaged_text_encoder_is_complete(name: str) -> None:
+    row, card = TEXT_WHEELS[name], packaged(name).card
+    assert (card.licence, card.trained_on, card.pooling) == (row.licence, row.trained_on, row.pooling)
+    assert card.sha256 == row.sha256
+    assert isinstance(card.input, TextInput)
+    assert card.input.window == row.window
+    blocks = int(row.note.split()[-2])
+    assert card.stage_names() == ("embedding", *(f"block.{i}" for i in range(blocks)))
+    assert card.features == 384
+
+
+@pytest.mark.parametrize("name", TEXT_WHEELS)
+def test_a_packaged_tokenizer_is_that_of_bert(name: str) -> None:
+    """Lower case, word pieces, [CLS] in front and [SEP] behind, numbered as bert-base-uncased does."""
+    taken = packaged(name).input
+    assert isinstance(taken, TextInput)
+    assert windows("Transfer learning HELPS!", taken) == ((101, 4651, 4083, 7126, 999, 102),)
+    assert [len(one) for one in windows("word " * 300, taken)] == [
+        *[taken.window] * (300 // (taken.window - 2)), 300 % (taken.window - 2) + 2,
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WHEELS)
+@pytest.mark.parametrize("name", [*WHEELS, *TEXT_WHEELS])
 def test_packaged_source_keeps_the_contract(name: str) -> None:
     check_source(packaged(name))
 
 
-@pytest.mark.parametrize("name", WHEELS)
+@pytest.mark.parametrize("name", [*WHEELS, *TEXT_WHEELS])
 def test_packaged_source_gives_the_features_it_gave_when_it_was_verified(name: str) -> None:
-    assert reproduced(fingerprint(packaged(name)), WHEELS[name].fingerprint)
+    assert reproduced(fingerprint(packaged(name)), {**WHEELS, **TEXT_WHEELS}[name].fingerprint)
+
+
+def test_generated_texts_are_a_short_one_and_one_of_two_windows() -> None:
+    found = texts(windows=3, window=20, pad=5)
+    assert ((found != 5).sum(dim=1) == torch.tensor([16, 28])).all()
+    assert (texts(windows=1, window=8, pad=0) != 0).sum(dim=1).tolist() == [8, 8]
+
+
+def test_fingerprint_tells_another_pooling_and_another_epsilon_of_a_text_encoder() -> None:
+    source = packaged("paraphrase-minilm-l3-v2")
+    stored = TEXT_WHEELS["paraphrase-minilm-l3-v2"].fingerprint
+    assert not reproduced(fingerprint(source.pooled("cls")), stored)
+    model = copy.deepcopy(source.model)
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = 0.1
+    assert not reproduced(fingerprint(Source(source.card, model)), stored)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_show_tells_what_the_card_says_and_what_was_measured(capsys: Capture) ->
     told = json.loads(capsys.readouterr().out)
     (only,) = told["stages"]
     assert only["shape"] == [32, 8, 8]
-    assert told["images_per_second"] > 0
+    assert told["examples_per_second"] > 0
     assert len(told["changes"]) == 2
 
 

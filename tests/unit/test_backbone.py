@@ -235,7 +235,7 @@ def test_a_block_that_gives_several_values_is_tapped_behind_its_sum() -> None:
     check_source(found)
     assert found.card.stage_names() == ("blocks.0", "blocks.1")
     pixels = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8)
-    planes = found.net(1).normalise(pixels)
+    planes = found.net(1).front(pixels).given
     wanted = (planes + net.blocks[0].conv(planes)).mean((2, 3))
     torch.testing.assert_close(found.pooled("avg").tapper()(pixels)["blocks.0"], wanted.detach())
 

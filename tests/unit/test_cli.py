@@ -160,6 +160,7 @@ def test_fit_passes_everything_on(calls: list[dict[str, Any]], tmp_path: Path) -
     assert asked == {
         "path": "photos",
         "target": "label",
+        "text": None,
         "sources": ("a:x", "b:y", "c:z"),
         "strategies": ("linear",),
         "stage": "last",
@@ -216,6 +217,7 @@ def test_compare_passes_everything_on_and_prints_a_table(
     assert asked == {
         "path": "photos",
         "target": "label",
+        "text": None,
         "sources": ("a:x", "none"),
         "strategies": ("linear", "lp-ft"),
         "seeds": 2,

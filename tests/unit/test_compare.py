@@ -99,7 +99,15 @@ def tiny() -> dict[str, Source]:
 
 
 def table(tiny: dict[str, Source], names: Sequence[str], **changes: object) -> tuple[Cell, ...]:
-    asked = {"controls": False, "epochs": None, "modes": {}, "folds": "f", "n": 100, "raw": RAW, "classes": ("a", "b")}
+    asked = {
+        "controls": False,
+        "epochs": None,
+        "modes": {},
+        "folds": "f",
+        "n": 100,
+        "modality": IMAGE,
+        "classes": ("a", "b"),
+    }
     return cells(names, tiny, store=Store(), **(asked | changes))[0]  # type: ignore[arg-type]
 
 
@@ -118,7 +126,7 @@ def test_a_strategy_that_does_not_apply_is_named_with_the_reason(tiny: dict[str,
     first = next(iter(tiny))
     facts = {"controls": False, "epochs": None, "modes": {}, "folds": "f", "n": 100}
     found, skipped = cells(
-        ["linear", "experts", "zero-shot"], {first: tiny[first]}, raw=RAW, classes=("a",), store=Store(), **facts
+        ["linear", "experts", "zero-shot"], {first: tiny[first]}, modality=IMAGE, classes=("a",), store=Store(), **facts
     )  # type: ignore[arg-type]
     assert [cell.strategy for cell in found] == ["linear"]
     assert {one.strategy: one.why for one in skipped} == {

@@ -216,13 +216,15 @@ def test_a_test_example_is_never_probed(source: Source, data: Dataset, store: St
     assert set(probe.targets.tolist()) == {0}
 
 
-def test_the_compiler_of_torch_stands_in_for_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compiler_of_torch_stands_in_for_openvino(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "installed", lambda _: False)
-    assert modes(Way("openvino", low=True, start=0, share=1), 0, 5) == ()
-    assert modes(Way("compile", low=True, start=0, share=1), 0, 5) == (Mode(backend="compile", exact=0),)
-    assert modes(Way("compile", low=True, start=0, share=1), 2, 5) == (), "its precision is one for all stages"
+    assert modes(Way("openvino", low=True, start=0, share=1), 0, source.card) == ()
+    assert modes(Way("compile", low=True, start=0, share=1), 0, source.card) == (Mode(backend="compile", exact=0),)
+    assert modes(Way("compile", low=True, start=0, share=1), 2, source.card) == (), (
+        "its precision is one for all stages"
+    )
     monkeypatch.setattr(engine, "installed", lambda _: True)
-    assert [m.exact for m in modes(Way("openvino", low=True, start=0, share=1), 2, 5)] == [2, 3]
+    assert [m.exact for m in modes(Way("openvino", low=True, start=0, share=1), 2, source.card)] == [2, 3]
 
 
 # memory

@@ -292,7 +292,11 @@ def test_weights_with_nan_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected", "do"),
     [
-        ({"model_type": "wav2vec2"}, "an encoder of pictures or texts, got wav2vec2, which takes input_values", "another"),
+        (
+            {"model_type": "wav2vec2"},
+            "an encoder of pictures or texts, got wav2vec2, which takes input_values",
+            "another",
+        ),
         ({"model_type": "vitt"}, "the name of a model_type of transformers", "vit"),
         ({"model_type": None}, "the name of a model_type of transformers", "Known"),
         ({"model_type": "timm_wrapper"}, "a model of transformers", "timm:NAME"),

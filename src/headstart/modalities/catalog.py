@@ -1,6 +1,6 @@
 """Which kind of data it is, and who reads it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -53,8 +53,8 @@ class Reader(Protocol):
 READERS = Registry(
     kind="kind of data",
     builtin={
-        "text": "headstart.modalities.text.reader:READER",
-        "image": "headstart.modalities.image.reader:READER",
+        "text": "headstart.modalities.text.reader:TextReader",
+        "image": "headstart.modalities.image.reader:ImageReader",
     },
     group="headstart.modalities",
 )
@@ -66,7 +66,8 @@ def reader(name: str) -> Reader:
     Raises:
         UserError: nobody knows that kind.
     """
-    return READERS.load(name)
+    make: Callable[[], Reader] = READERS.load(name)
+    return make()
 
 
 def kind_of(where: Where) -> str:

@@ -15,12 +15,12 @@ PICTURES = (ImageInput(size=32), ImageInput(size=48))
 
 
 def check_modality(modality: Modality, item: Item, inputs: Sequence[Input] = PICTURES) -> None:
-    """Check a modality on one example and at least two different inputs.
+    """Check a modality on one example, prepared for each of these inputs.
 
     Args:
         modality: to be checked.
         item: a picture that is not of one colour all over; a text of more than one word.
-        inputs: that sources of this kind may ask for.
+        inputs: what sources of this kind of data may ask for.
 
     Raises:
         AssertionError: a sentence that says which promise is broken.
@@ -33,8 +33,9 @@ def check_modality(modality: Modality, item: Item, inputs: Sequence[Input] = PIC
         _check_sample(modality, item, wanted)
     prepared = modality.prepare(item, inputs[-1])
     _check_augment(modality, torch.from_numpy(np.stack([prepared] * 4)))
-    for name, raw in {"raw": modality.baseline, **modality.controls}.items():
-        _check_control(modality, item, name, raw)
+    for name, reads in modality.controls.items():
+        _check_raw(modality, item, reads, f"what the control {name} reads")
+    _check_raw(modality, item, modality.baseline, "the raw baseline")
 
 
 def _check_prepare(modality: Modality, item: Item, wanted: Input) -> None:
@@ -71,19 +72,18 @@ def _check_augment(modality: Modality, batch: Tensor) -> None:
     assert not torch.equal(one, other), "augment must give another change for another seed"
 
 
-def _check_control(modality: Modality, item: Item, called: str, raw: Any) -> None:
-    """What the control of that name reads: a source of features without a net."""
-    assert raw.name, f"what the control {called} reads needs a name"
-    assert raw.identity, f"what the control {called} reads needs an identity"
+def _check_raw(modality: Modality, item: Item, raw: Any, called: str) -> None:
+    """A source of features without a net."""
+    assert raw.name, f"{called} needs a name"
+    assert raw.identity, f"{called} needs an identity"
     prepared = torch.from_numpy(np.stack([modality.prepare(item, raw.input)] * 2))
     tap = raw.tapper()
     found = tap(prepared)
-    assert found, f"what the control {called} reads needs at least one stage"
-    assert {name: values.shape[1:] for name, values in found.items()} == {
-        name: (width,) for name, width in raw.widths.items()
-    }, f"what the control {called} reads must have the widths that it states"
+    assert found, f"{called} needs at least one stage"
     for name, values in found.items():
         flat = values.ndim == 2 and len(values) == len(prepared)
-        assert flat, f"stage {name} of the control {called} must be (n, D), got {tuple(values.shape)}"
-        assert bool(torch.isfinite(values).all()), f"stage {name} of the control {called} must be finite"
-        assert torch.equal(values, tap(prepared)[name]), f"stage {name} of the control {called} must be repeatable"
+        assert flat, f"stage {name} of {called} must be (n, D), got {tuple(values.shape)}"
+        assert bool(torch.isfinite(values).all()), f"stage {name} of {called} must be finite"
+        assert torch.equal(values, tap(prepared)[name]), f"stage {name} of {called} must be repeatable"
+    widths = {name: values.shape[1] for name, values in found.items()}
+    assert widths == dict(raw.widths), f"{called} must have the widths that it states, got {widths}"

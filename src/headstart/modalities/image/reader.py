@@ -34,6 +34,3 @@ class ImageReader:
     def shown(self, item: Item) -> bytes:
         """A thumbnail."""
         return thumbnail(item)
-
-
-READER = ImageReader()

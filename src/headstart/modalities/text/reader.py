@@ -57,6 +57,3 @@ class TextReader:
         """Its beginning."""
         text = " ".join(item.content.split())
         return text if len(text) <= SHOWN else f"{text[:SHOWN].rsplit(' ', 1)[0]} …"
-
-
-READER = TextReader()
