@@ -27,6 +27,7 @@ def around(reach: int) -> tuple[int, ...]:
 
 PLACES: tuple[tuple[int, ...], ...] = ((-1,), (1,), (-2,), (2,), around(5), around(20))
 WINDOW: tuple[tuple[int, ...], ...] = (around(5),)
+CLOSE: tuple[tuple[int, ...], ...] = (around(2),)  # where plain averages are least bad; benchmarks/bench_words.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +44,17 @@ class Neighbours:
     vectors: Table
     known: NDArray[np.bool_]
 
-    def weights(self, smooth: float | None = SMOOTH) -> NDArray[np.float32]:
-        """(N,) what each word counts as a neighbour: 0 without a vector; None counts all others alike."""
-        share = self.corpus.counts / max(self.corpus.counts.sum(), 1)
+    def weights(self, smooth: float | None = SMOOTH, skipped: int = 0) -> NDArray[np.float32]:
+        """(N,) what each word counts as a neighbour: nothing without a vector.
+
+        Args:
+            smooth: a of a / (a + p); None counts all alike.
+            skipped: so many of the most frequent words count nothing.
+        """
+        counts = self.corpus.counts
+        share = counts / max(counts.sum(), 1)
         even = np.ones(len(share)) if smooth is None else smooth / (smooth + share)
+        even[np.argsort(-counts, kind="stable")[:skipped]] = 0
         return (even * self.known).astype(np.float32)
 
     def averages(

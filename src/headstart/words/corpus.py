@@ -21,6 +21,7 @@ Codes = NDArray[np.int32]
 
 WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*|'[^\W_]+")  # well-known is one word; don't is don and 't, as GloVe has 's
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+CURLY = "\N{RIGHT SINGLE QUOTATION MARK}"
 BREAK = -1  # between texts: no context reaches over it
 
 
@@ -73,7 +74,7 @@ def encode(every: Iterable[str], *, lower: bool = True) -> Corpus:
     numbers: dict[str, int] = {}
     parts: list[Codes] = []
     for text in every:
-        found = WORD.findall((text.lower() if lower else text).replace("’", "'"))
+        found = WORD.findall((text.lower() if lower else text).replace(CURLY, "'"))
         parts.append(np.array([*(numbers.setdefault(word, len(numbers)) for word in found), BREAK], np.int32))
     codes = np.concatenate(parts) if parts else np.empty(0, np.int32)
     digest = hashlib.sha256("\n".join(numbers).encode("utf-8", "replace") + codes.tobytes()).hexdigest()
@@ -96,7 +97,9 @@ def texts(path: Path, column: str | None) -> Iterator[str]:
     elif path.is_file():
         files = [path]
     else:
-        raise UserError("a corpus: a .txt file, a folder of them, or a table", f"{path}: nothing there", "Check the path.")
+        raise UserError(
+            "a corpus: a .txt file, a folder of them, or a table", f"{path}: nothing there", "Check the path."
+        )
     if column is not None:
         raise UserError("--text only for a table", f"{path}", f"Leave it out, or give one of {', '.join(TABLES)}.")
     for file in files:
@@ -117,7 +120,9 @@ def _column(path: Path, column: str | None) -> Iterator[str]:
         raise UserError("a readable table", f"{path} ({said(error)})", "Check the file.") from None
     names = table.column_names
     if column is None:
-        raise UserError("--text COLUMN for a table", f"none; {path} has {', '.join(names)}", "Name the column of texts.")
+        raise UserError(
+            "--text COLUMN for a table", f"none; {path} has {', '.join(names)}", "Name the column of texts."
+        )
     if column not in names:
         raise UserError(f"a column of {path} for --text", repr(column), did_you_mean(column, names))
     values = table[names.index(column)]

@@ -17,7 +17,7 @@ from headstart.core.errors import UserError
 from headstart.core.progress import Step
 from headstart.linear.ridge import solve_features
 from headstart.words import spelling
-from headstart.words.contexts import PLACES, SMOOTH, WINDOW, Neighbours, Rows, occurrences
+from headstart.words.contexts import CLOSE, PLACES, SMOOTH, WINDOW, Neighbours, Rows, occurrences
 from headstart.words.spelling import Spelling
 from headstart.words.vectors import Table, WordVectors, unit
 
@@ -38,6 +38,7 @@ class Method:
         spelling: whether n-grams speak too.
         mapped: whether a regression is fitted; else the average itself is the vector.
         why: in a few words.
+        skipped: so many of the corpus' most frequent words are no neighbours.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -45,6 +46,7 @@ class Method:
     spelling: bool
     mapped: bool
     why: str
+    skipped: int = 0
 
 
 DEFAULT = "joined"
@@ -53,7 +55,8 @@ METHODS: Mapping[str, Method] = {
     "places": Method(PLACES, SMOOTH, False, True, "places apart and two windows"),
     "a-la-carte": Method(WINDOW, None, False, True, "one window, as Khodak et al. have it"),
     "spelling": Method((), None, True, True, "the spelling alone"),
-    "additive": Method(WINDOW, None, False, False, "the plain average over one window"),
+    "additive": Method(CLOSE, None, False, False, "the plain average over a window"),
+    "additive-no-stop": Method(CLOSE, None, False, False, "that average without the 100 most frequent words", 100),
 }
 
 
@@ -111,8 +114,9 @@ class Induction:
         blocks = _blocks(self.method, self.neighbours, self.speller, words, most, self.seed)
         if not self.method.mapped:
             return blocks[0]
-        counts, out = np.minimum(self.neighbours.corpus.counts[words], most), np.empty(
-            (len(words), self.neighbours.vectors.shape[1]), np.float32
+        counts, out = (
+            np.minimum(self.neighbours.corpus.counts[words], most),
+            np.empty((len(words), self.neighbours.vectors.shape[1]), np.float32),
         )
         levels = np.array(sorted(self.maps))
         chosen = levels[np.maximum(np.searchsorted(levels, counts, side="right") - 1, 0)]
@@ -124,12 +128,12 @@ class Induction:
 
 
 def fit(
-    name: str, vectors: WordVectors, neighbours: Neighbours, hidden: frozenset[str], seed: int, step: Step
+    method: Method, vectors: WordVectors, neighbours: Neighbours, hidden: frozenset[str], seed: int, step: Step
 ) -> Induction:
     """Learn from the words that the table knows.
 
     Args:
-        name: of the method.
+        method: one of METHODS, or another.
         vectors: V words, most frequent first as tables are.
         neighbours: the corpus; hidden words have no vector there.
         hidden: words that nothing may learn from.
@@ -139,7 +143,6 @@ def fit(
     Raises:
         UserError: the corpus has too few words of the table.
     """
-    method = METHODS[name]
     pupils = _pupils(neighbours, seed)
     used = np.unique(np.concatenate(list(pupils.values())))
     length = float(np.median(np.linalg.norm(neighbours.vectors[used], axis=1)))
@@ -176,7 +179,7 @@ def _alike(pool: Rows, counts: NDArray[np.int64], level: int) -> Rows:
 
 
 def _speller(vectors: WordVectors, neighbours: Neighbours, used: Rows, hidden: frozenset[str]) -> Spelling:
-    """Fitted on frequent words of the table, but for those that the maps are fitted on: they must see honest guesses."""
+    """Fitted on frequent words of the table that no map is fitted on: the maps must see honest guesses."""
     barred = hidden | {neighbours.corpus.words[at] for at in used}
     rows: list[int] = []
     for row, word in enumerate(vectors.words):
@@ -193,7 +196,7 @@ def _blocks(
     blocks: list[Table] = []
     if method.groups:
         at = occurrences(neighbours.corpus, words, most, seed)
-        averages = neighbours.averages(at, method.groups, neighbours.weights(method.smooth))
+        averages = neighbours.averages(at, method.groups, neighbours.weights(method.smooth, method.skipped))
         blocks += np.split(averages, len(method.groups), axis=1)
     if speller is not None:
         blocks.append(speller([neighbours.corpus.words[at] for at in words]))
