@@ -11,7 +11,8 @@ reader: analogies, Spearman's correlation, and how long 400,000 rows of text tak
 hidden: 500 known words (five occurrences or more, drawn at random) are hidden from table, contexts and fits, and
 induced from at most 8 occurrences each; median rank of the true word among all 400,000. Plain averages have every
 window, with and without the 100 most frequent words: the best of them is what ours is divided by.
-choices: the default with one thing changed, one row a change.
+choices: the default with one thing changed, one row a change, on seed 0. The constants were chosen on seeds 0 to 2:
+hidden takes others.
 tuning: pulls; drift, similarity, and the accuracy of a logistic regression on averages of vectors (20 Newsgroups, R8:
 2,000 training documents, all test documents), before, with new words only, and tuned.
 extend: the whole command with its defaults. What a run measures replaces those rows of results/words.json.
@@ -56,7 +57,7 @@ TABS = {
 }  # fmt: skip
 LABELLED = {"20 Newsgroups": "20newsgroups", "R8": "reuters-r8"}
 WINDOWS = (1, 2, 5, 10, 20)
-PULLS = (0.1, 0.3, 1.0, 3.0, 10.0)
+PULLS = (0.3, 1.0, 3.0)
 TRAINED = 2_000
 STOP = 100
 
@@ -189,8 +190,7 @@ def choices(vectors: WordVectors, corpus: Corpus, seed: int) -> dict[str, Any]:
     found = {name: words.ranks(one) for name, one in methods.items()}
     for module, name, value in (
         (induction, "PUPILS", 3_000), (induction, "PUPILS", 12_000), (induction, "RARE", 10**6),
-        (spelling, "TRAINED_ON", 20_000), (spelling, "TRAINED_ON", 100_000), (spelling, "PENALTY", 0.3),
-        (spelling, "PENALTY", 3.0),
+        (spelling, "TRAINED_ON", 20_000), (spelling, "BUCKETS", 50_000), (spelling, "PENALTY", 2.0),
     ):  # fmt: skip
         before = getattr(module, name)
         setattr(module, name, value)
@@ -237,9 +237,9 @@ def tuning(vectors: WordVectors, corpus: Corpus, name: str) -> dict[str, Any]:
     """Pulls, beside the table before and the table with new words only."""
     found: dict[str, Any] = {"before": {"accuracy": accuracy(name, vectors.words, vectors.table)}}
     judged = pairs()
-    runs = {"new words only": Asked(drift=0, hidden=0)}
-    runs |= {f"pull {pull:g}": Asked(hidden=0, pull=pull) for pull in PULLS}
-    runs |= {"pull 0.1, any drift": Asked(hidden=0, pull=0.1, drift=1)}
+    quick = Asked(hidden=0, method="places")
+    runs = {"new words only": replace(quick, drift=0), "pull 0.1, any drift": replace(quick, pull=0.1, drift=1)}
+    runs |= {f"pull {pull:g}": replace(quick, pull=pull) for pull in PULLS}
     for title, asked in runs.items():
         found[title] = told(extend(vectors, corpus, asked, pairs=judged), name)
         print(name, title, json.dumps(found[title]), flush=True)
@@ -272,7 +272,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--parts", nargs="+", default=["reader", "hidden", "choices", "tuning", "extend"])
     parser.add_argument("--corpora", nargs="+", default=["20 Newsgroups", "WordNet", "R8", "Friends"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4, 5])
     asked = parser.parse_args()
     vectors = load(TABLE)
     if "reader" in asked.parts:
@@ -284,7 +284,7 @@ def main() -> None:
                 keep("hidden", f"{name}, seed {seed}", found)
                 print(name, seed, json.dumps(found["times smaller than"]), flush=True)
         if "choices" in asked.parts:
-            keep("choices", name, choices(vectors, corpus, asked.seeds[0]))
+            keep("choices", name, choices(vectors, corpus, 0))
         if "tuning" in asked.parts:
             keep("tuning", name, tuning(vectors, corpus, name))
         if "extend" in asked.parts:

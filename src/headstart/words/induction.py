@@ -187,7 +187,8 @@ def _speller(vectors: WordVectors, neighbours: Neighbours, used: Rows, hidden: f
             rows.append(row)
         if len(rows) == spelling.TRAINED_ON:
             break
-    return spelling.fit([vectors.words[row] for row in rows], unit(vectors.table[rows]))
+    taught = [vectors.words[row] for row in rows]
+    return spelling.fit(taught, unit(vectors.table[rows]), spelling.PENALTY, spelling.STEPS)
 
 
 def _blocks(
