@@ -73,7 +73,11 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     good = len(parts) == 2 and all(part.isdigit() and len(part) < 12 for part in parts)
     if not good or not int(parts[0]) or not 1 <= int(parts[1]) <= WIDEST:
         do = f"If it is GloVe text, write glove:{path}"
-        raise UserError("word2vec's header, two numbers V D", f"{path}: {shown(b' '.join(parts[:3]))}", do)
+        raise UserError(
+            "word2vec's header, two numbers V D",
+            f"{path}: {shown(b' '.join(parts[:3]).decode('utf-8', 'replace'))}",
+            do,
+        )
     return Header(int(parts[0]), int(parts[1]))
 
 

@@ -15,7 +15,8 @@ Pair = tuple[str, str, float]
 
 TINY = 1e-12  # a length below this has no direction
 STEP = 200_000  # rows that are normalised at once
-LOOKED_AT = 20_000  # words that did-you-mean compares with
+CASED = 20_000  # words that show whether a table has capitals
+LOOKED_AT = 3_000  # words that did-you-mean compares with: the frequent ones, which are first, are meant more often
 FEWEST_PAIRS = 3  # a rank correlation of two pairs is always 1 or -1
 
 
@@ -67,7 +68,7 @@ class WordVectors:
     @cached_property
     def lower_case(self) -> bool:
         """Whether no word has a capital: then texts are read in lower case."""
-        return not any(word != word.lower() for word in self.words[:LOOKED_AT])
+        return not any(word != word.lower() for word in self.words[:CASED])
 
     def row(self, word: str) -> int:
         """The row of a word.
