@@ -233,17 +233,17 @@ def told(done: Extended, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tuning(vectors: WordVectors, corpus: Corpus, name: str) -> dict[str, Any]:
+def tuning(vectors: WordVectors, corpus: Corpus, name: str) -> None:
     """Pulls, beside the table before and the table with new words only."""
     found: dict[str, Any] = {"before": {"accuracy": accuracy(name, vectors.words, vectors.table)}}
     judged = pairs()
-    quick = Asked(hidden=0, method="places")
+    quick = Asked(hidden=0, method="places")  # the induction is not what is compared
     runs = {"new words only": replace(quick, drift=0), "pull 0.1, any drift": replace(quick, pull=0.1, drift=1)}
     runs |= {f"pull {pull:g}": replace(quick, pull=pull) for pull in PULLS}
     for title, asked in runs.items():
         found[title] = told(extend(vectors, corpus, asked, pairs=judged), name)
+        keep("tuning", name, found)
         print(name, title, json.dumps(found[title]), flush=True)
-    return found
 
 
 def whole(vectors: WordVectors, corpus: Corpus, name: str) -> dict[str, Any]:
@@ -286,7 +286,7 @@ def main() -> None:
         if "choices" in asked.parts:
             keep("choices", name, choices(vectors, corpus, 0))
         if "tuning" in asked.parts:
-            keep("tuning", name, tuning(vectors, corpus, name))
+            tuning(vectors, corpus, name)
         if "extend" in asked.parts:
             keep("extend", name, whole(vectors, corpus, name))
 

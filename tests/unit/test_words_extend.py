@@ -53,6 +53,12 @@ def world() -> tuple[WordVectors, corpus.Corpus, dict[str, Any]]:
     return table, corpus.encode(texts), dict(zip(names[KNOWN:], true[KNOWN:], strict=True))
 
 
+@pytest.fixture(autouse=True)
+def _few_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small language needs no more, and tests are quicker."""
+    monkeypatch.setattr(spelling, "BUCKETS", 5_000)
+
+
 def refused(expected: str, do: Any) -> str:
     with pytest.raises(UserError, match=expected) as error:
         do()
@@ -329,7 +335,7 @@ def test_extend_adds_tunes_and_judges(world: Any) -> None:
 
 
 def test_equal_seeds_equal_tables_and_without_drift_old_words_stay(world: Any) -> None:
-    one, other = (extend(world[0], world[1], Asked(drift=0, hidden=20)) for _ in range(2))
+    one, other = (extend(world[0], world[1], Asked(drift=0, hidden=0)) for _ in range(2))
     np.testing.assert_array_equal(one.table, other.table)
     np.testing.assert_array_equal(one.table[: len(world[0].words)], world[0].table)
     assert one.record.tuning is None
