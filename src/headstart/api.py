@@ -132,8 +132,7 @@ def fit(
         path: the data.
         target: the label column of a table.
         text: the column of a table that holds texts; found where it is not named.
-        sources: names to choose from; none means the packaged defaults.
-        strategies: names to choose from; none means all.
+        sources, strategies: names to choose from; none means the packaged defaults, and all.
         stage: forces the stage of the closed-form strategies ("last", a name, an index).
         minutes: of work on this machine.
         metric: that decides.
@@ -144,7 +143,7 @@ def fit(
         seed: of everything random.
         replay: a `work.json` to repeat.
         access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
-        thumbnails: put the worst mistakes into the report, as pictures or in words.
+        thumbnails: show the worst mistakes in the report.
         self_test: also count, beyond the minutes, how often a gain is claimed on this data where there is none.
         progress: where steps are shown.
 
@@ -163,8 +162,8 @@ def fit(
     if not replay and (known := runs.answered(finished, asked, self_test=self_test)) is not None:
         shown.say(f"{finished} has answered this already; remove it to run again")
         return Result(known, finished)
-    work = runs.begin(runs.free(finished), asked, replayed)
-    question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
+    work, folder = runs.begin(runs.free(finished), asked, replayed), runs.unfinished(finished)
+    question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
     return _finish(_surveyed(question, work, store, shown, clock), finished, clock, thumbnails, self_test)
 
 

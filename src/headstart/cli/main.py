@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from headstart.cli import advise, bench, cache, compare, fit, plan, predict, report, sources, verify
+from headstart.cli import advise, bench, cache, compare, fit, plan, predict, report, sources, verify, words
 from headstart.cli.output import complain
 from headstart.core.errors import HeadstartError, unknown_name
 
@@ -67,6 +67,11 @@ _sources.command("fetch")(sources.fetch)
 _sources.command("add")(sources.add)
 _sources.command("doctor")(sources.doctor)
 app.add_typer(_sources, name="sources")
+_words = _app("Word vectors: neighbours, analogies, and a table extended by a corpus.")
+_words.command("near")(words.near)
+_words.command("analogy")(words.analogy)
+_words.command("extend")(words.extend)
+app.add_typer(_words, name="words")
 _plan = _app("What a strategy does to a source.")
 _plan.command("show")(plan.show)
 _plan.command("diff")(plan.diff)
