@@ -132,7 +132,8 @@ def fit(
         path: the data.
         target: the label column of a table.
         text: the column of a table that holds texts; found where it is not named.
-        sources, strategies: names to choose from; none means the packaged defaults, and all.
+        sources: names to choose from; none means the packaged defaults.
+        strategies: names to choose from; none means all.
         stage: forces the stage of the closed-form strategies ("last", a name, an index).
         minutes: of work on this machine.
         metric: that decides.
@@ -159,8 +160,7 @@ def fit(
     loaded = _loaded(wanted[0], access, shown, clock)
     asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
     finished = store.root / "runs" / (_digest(asked) + "-tested" * self_test) if out is None else Path(out)
-    if not replay and (known := runs.answered(finished, asked, self_test=self_test)) is not None:
-        shown.say(f"{finished} has answered this already; remove it to run again")
+    if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
         return Result(known, finished)
     work, folder = runs.begin(runs.free(finished), asked, replayed), runs.unfinished(finished)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)

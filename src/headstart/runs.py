@@ -58,12 +58,15 @@ def free(out: Path) -> Path:
     return out
 
 
-def answered(finished: Path, asked: Asked, *, self_test: bool) -> Record | None:
+def answered(finished: Path, asked: Asked, progress: Progress, *, self_test: bool) -> Record | None:
     """The record of a finished run that has answered this very question, and tested itself where that is asked."""
     if not (finished / RECORD).exists() or not (finished / work_file.NAME).exists():
         return None
     known = read_record(finished) if work_file.read(finished / work_file.NAME).asked == asked else None
-    return None if known is None or (self_test and not known.self_test) else known
+    if known is None or (self_test and not known.self_test):
+        return None
+    progress.say(f"{finished} has answered this already; remove it to run again")
+    return known
 
 
 def unfinished(finished: Path) -> Path:
