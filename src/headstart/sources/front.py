@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headstart.data.word_numbers import number
 from headstart.sources.card import ImageInput, Input, Pooling, Stage, TextInput
 from headstart.sources.pooling import pooled, pooled_tokens
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as pictures are turned grey everywhere
 SOME = 1000  # token numbers that every vocabulary has
+SPOKEN = ("the", "of", "and", "to", "in", "that", "for", "it", "was", "with", "on", "as", "he", "at", "by", "from")
 
 
 class Seen(Protocol):
@@ -115,8 +117,10 @@ def noise(taken: Input, count: int) -> Tensor:
     """A prepared batch of examples that mean nothing; texts as long as a window is."""
     draw = torch.Generator().manual_seed(0)
     if isinstance(taken, TextInput):
-        tokens = torch.randint(1, SOME, (count, taken.window), generator=draw)
-        return functional.pad(tokens + taken.pad, (0, taken.window * (taken.windows - 1)), value=taken.pad)
+        at = torch.randint(1, SOME, (count, taken.window), generator=draw)
+        known = torch.tensor([number(word) for word in SPOKEN])
+        tokens = at + taken.pad if taken.tokenizer else known[at % len(known)]
+        return functional.pad(tokens, (0, taken.window * (taken.windows - 1)), value=taken.pad)
     shape = count, taken.size, taken.size, max(taken.channels, 3)
     return torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)
 

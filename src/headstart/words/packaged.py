@@ -23,11 +23,13 @@ class WordTable:
         package: with two files, the numbers (.npy) and the words (Parquet, first column), in this order.
         licence: of the vectors, as the package states it.
         trained_on: the corpus.
+        tokens: words in it.
     """
 
     package: Package
     licence: Licence
     trained_on: str
+    tokens: int
 
 
 TABLES = {
@@ -47,7 +49,8 @@ TABLES = {
             },
         ),
         Licence(name="PDDL-1.0", commercial=True),
-        "Wikipedia 2014 and Gigaword 5, 6 billion words",
+        "Wikipedia 2014 and Gigaword 5",
+        6_000_000_000,
     )
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headstart.linear.tf_idf import MOST
 from headstart.sources.card import TextInput
 
 INPUT = TextInput(tokenizer="", window=256, windows=4)
@@ -38,10 +39,10 @@ def _counted(words: Tensor) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Words:
-    """The word numbers themselves, 0 where there is none: one stage, "words", that only TF-IDF reads."""
+    """The numbers of the words, 0 where there is none: one stage, "words", that only TF-IDF reads."""
 
     name: str = "words"
-    identity: str = "text-words-1"
+    identity: str = "text-words-2"
     input: TextInput = INPUT
 
     @property
@@ -50,12 +51,13 @@ class Words:
         return {"words": INPUT.window * INPUT.windows}
 
     def tapper(self) -> Callable[[Tensor], dict[str, Tensor]]:
-        """(n, t) word numbers -> the same in float32, which counts as far as they go."""
-        return _as_they_are
+        """(n, t) word numbers -> smaller ones, as far as float32 counts: two words share one by a chance of 2^-24."""
+        return _folded
 
 
-def _as_they_are(words: Tensor) -> dict[str, Tensor]:
-    return {"words": words.float()}
+def _folded(words: Tensor) -> dict[str, Tensor]:
+    folded = 1 + words.long() % (MOST - 1)
+    return {"words": torch.where(words == INPUT.pad, 0, folded).float()}
 
 
 RAW = Counts()

