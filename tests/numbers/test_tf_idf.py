@@ -4,17 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from headstart.data.dataset import Item
+from headstart.data.word_numbers import WORD, number
 from headstart.linear import tf_idf
 from headstart.linear.path import one_hot
 from headstart.linear.tf_idf import MOST, TfIdf
 from headstart.metrics.calibration import softmax
 from headstart.modalities.text.baselines import CONTROLS
 from headstart.modalities.text.modality import TEXT
-from headstart.modalities.text.prepare import NUMBERS, WORD, number
 
 Array = NDArray[np.float64]
 CLASSES = 3
@@ -33,8 +34,9 @@ def made(n: int, seed: int = 0, vocabulary: int = 60) -> list[str]:
 
 def block(texts: list[str]) -> Array:
     """(n, t) word numbers as they come out of the feature store."""
-    taken = CONTROLS["tf-idf"].input
-    return np.stack([TEXT.prepare(Item(t, Path(), t, t), taken) for t in texts]).astype(np.float32)
+    reads = CONTROLS["tf-idf"]
+    prepared = np.stack([TEXT.prepare(Item(t, Path(), t, t), reads.input) for t in texts])
+    return reads.tapper()(torch.from_numpy(prepared))["words"].numpy()
 
 
 def vectorizer() -> TfidfVectorizer:
@@ -43,8 +45,8 @@ def vectorizer() -> TfidfVectorizer:
 
 def term(name: str) -> int:
     """The number of a word or of two that follow each other."""
-    first, _, second = name.partition(" ")
-    return number(first) * MOST + number(second) if second else number(first)
+    first, *second = (1 + number(word) % (MOST - 1) for word in name.split())
+    return first * MOST + second[0] if second else first
 
 
 def rows_of(fitted: TfIdf, texts: list[str]) -> Array:
@@ -152,11 +154,11 @@ def test_texts_without_words_can_be_learned_from() -> None:
 
 def test_pairs_are_kept_apart_up_to_the_largest_numbers() -> None:
     """Two words of 24 bits each: a pair is a number of 48."""
-    top = float(NUMBERS)
+    top = MOST - 1
     words = np.array([[top, top, 0], [top, top - 1, 0], [top - 1, top, 0]], dtype=np.float32)
     found = TfIdf.fit([words], np.array([0, 1, 1]), 2, PENALTY)
-    pairs = [NUMBERS * MOST + NUMBERS, NUMBERS * MOST + NUMBERS - 1, (NUMBERS - 1) * MOST + NUMBERS]
-    assert found.terms.tolist() == sorted([NUMBERS - 1, NUMBERS, *pairs])
+    pairs = [top * MOST + top, top * MOST + top - 1, (top - 1) * MOST + top]
+    assert found.terms.tolist() == sorted([top - 1, top, *pairs])
 
 
 def test_what_was_put_to_rest_predicts_the_same(texts: list[str], fitted: TfIdf) -> None:

@@ -10,13 +10,15 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from headstart.data.dataset import Item
+from headstart.data.word_numbers import number, words
+from headstart.linear.tf_idf import MOST
 from headstart.modalities.text.baselines import BINS, CONTROLS, RAW
 from headstart.modalities.text.modality import TEXT
-from headstart.modalities.text.prepare import NUMBERS, number, tokens, windows, words
+from headstart.modalities.text.prepare import tokens, windows
 from headstart.sources.card import TextInput
 
 HASHED = TextInput(tokenizer="", window=4, windows=3)
-FILM, TOKYO = 12599677, 12510419
+FILM, TOKYO = 1157636713912175383, 4288646696303987453
 VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "film", "was", "good", "bad")
 
 
@@ -57,17 +59,16 @@ def test_a_word_has_the_number_that_it_always_had() -> None:
 
 
 def test_another_process_gives_the_same_numbers() -> None:
-    ask = "from headstart.modalities.text.prepare import number; print(number('film'), number('\\u6771\\u4eac'))"
+    ask = "from headstart.data.word_numbers import number; print(number('film'), number('\\u6771\\u4eac'))"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(FILM), str(TOKYO)]
 
 
-def test_numbers_survive_as_float32_and_none_is_the_empty_position() -> None:
-    found = np.array([number(f"word {i}") for i in range(20_000)])
+def test_words_have_numbers_of_their_own_and_none_is_the_empty_position() -> None:
+    found = np.array([number(f"word {i}") for i in range(50_000)], dtype=np.int64)
     assert found.min() > 0
-    assert (found.astype(np.float32) == found).all()
-    assert len(set(found.tolist())) > 19_980  # some twelve in a hundred thousand share one
-    assert np.float32(NUMBERS + 1) == NUMBERS + 1
+    assert found.max() > 2**61
+    assert len(set(found.tolist())) == len(found)
 
 
 # Windows
@@ -78,7 +79,7 @@ def test_a_long_text_is_cut_into_windows_and_its_end_is_left_out() -> None:
     every = [number(f"w{i}") for i in range(14)]
     assert [len(window) for window in windows(text, HASHED)] == [4, 4, 4, 2]
     found = tokens(text, HASHED)
-    assert found.dtype == np.int32
+    assert found.dtype == np.int64
     assert found.tolist() == every[:12]
 
 
@@ -140,9 +141,12 @@ def test_counts_of_words_know_no_order() -> None:
 
 
 def test_words_come_through_to_the_control_of_tf_idf() -> None:
-    taken = CONTROLS["tf-idf"].input
-    prepared = TEXT.prepare(item("a b b"), taken)
-    found = CONTROLS["tf-idf"].tapper()(torch.from_numpy(prepared[None]))["words"]
+    """As numbers that float32, in which features are kept, tells apart."""
+    reads = CONTROLS["tf-idf"]
+    prepared = TEXT.prepare(item(" ".join(f"w{i}" for i in range(1000))), reads.input)
+    found = reads.tapper()(torch.from_numpy(prepared[None]))["words"]
     assert found.dtype == torch.float32
-    assert found[0, :4].tolist() == [number("a"), number("b"), number("b"), 0]
-    assert found.shape == (1, CONTROLS["tf-idf"].widths["words"])
+    assert found.shape == (1, reads.widths["words"])
+    assert found[0, :1000].tolist() == [1 + number(f"w{i}") % (MOST - 1) for i in range(1000)]
+    assert found[0, :1000].max() < MOST
+    assert not found[0, 1000:].any()

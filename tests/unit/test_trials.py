@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from headstart.core.plan import Plan, Rule, Train
-from headstart.training.trials import NORMS, RATES, Choice, choices, epochs_run, halving, rungs
+from headstart.data.store import Store
+from headstart.sources.load import load
+from headstart.training.plan_learner import PlanLearner
+from headstart.training.trials import NORMS, RATES, SMALL_RATES, Choice, choices, epochs_run, halving, rungs
 
 OPEN = Plan("open", phases=(Train((Rule("*", 1.0),), norm=None),))
 
@@ -24,6 +27,19 @@ def test_only_what_is_open_is_tried_and_the_plans_own_numbers_stay() -> None:
     assert (phase.lr, phase.norm, phase.epochs) == (1e-4, "train", 2)
     assert OPEN.open
     assert not Choice(1e-4, "train").of(OPEN, 2).open
+
+
+def test_nets_with_layer_norms_are_tried_at_smaller_rates() -> None:
+    small = choices(OPEN, statistics=False, layer_norms=True)
+    assert tuple(one.rate for one in small) == SMALL_RATES
+    (only,) = choices(fixed(lr=3e-3), statistics=False, layer_norms=True)
+    assert only.of(fixed(lr=3e-3), 2).phases[0].lr == 3e-3
+
+
+def test_a_learner_looks_for_layer_norms_in_its_nets() -> None:
+    for name, rates in (("random:text-cnn", RATES), ("random:convnext_atto@32", SMALL_RATES)):
+        learner = PlanLearner("made", "transfer", OPEN, {name: load(name)}, Store())
+        assert {one.rate for one in learner.choices} == set(rates)
 
 
 @dataclass

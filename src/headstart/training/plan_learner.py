@@ -204,9 +204,10 @@ class PlanLearner:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """What is tried where the plan leaves rate or norm policy open."""
-        nets = (source.model for source in self.sources.values() if isinstance(source, Source))
+        nets = [source.model for source in self.sources.values() if isinstance(source, Source)]
         statistics = any(name.endswith("running_mean") for net in nets for name, _ in net.named_buffers())
-        return choices(self.plan, statistics=statistics)[: self.most]
+        layer_norms = any(isinstance(module, nn.LayerNorm) for net in nets for module in net.modules())
+        return choices(self.plan, statistics=statistics, layer_norms=layer_norms)[: self.most]
 
     @property
     def longest(self) -> int:
