@@ -26,7 +26,7 @@ def drawn(n: int) -> tuple[Ints, Ints]:
     return rng.permutation(n), rng.integers(1, 1000, n)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(n=st.integers(2, 300), share=st.floats(0.01, 1.0), most=st.integers(1, 50))
 def test_every_example_comes_once_in_batches_that_differ_by_one_at_most(n: int, share: float, most: int) -> None:
     order, steps = np.random.default_rng(n).permutation(n), max(1, int(n * share))
