@@ -15,8 +15,8 @@ from headstart.core.plan import Norm, Plan, Train
 
 # Most promising first: on 600 ELPV photos 1e-4 won, on 1,224 3e-4; nets for 28 pixels want 3e-3.
 RATES = (3e-4, 1e-3, 1e-4, 3e-3)
-# Nets with layer norms: MiniLM after eight epochs of lp-ft on 128 tweets knew 66.0 % of 500 others at 1e-3, 74.0 at 3e-4,
-# 75.8 at 1e-4, 76.4 at 3e-5.
+# Nets with layer norms: MiniLM, after eight epochs of lp-ft on 128 tweets, knew of 500 others 66.0 % at 1e-3, 74.0 at
+# 3e-4, 75.8 at 1e-4, 76.4 at 3e-5.
 SMALL_RATES = (3e-5, 1e-4, 1e-5, 3e-4)
 NORMS: tuple[Norm, ...] = ("inference", "train", "adapt")
 RUNGS = (0.25, 0.5, 1.0)  # of the epochs, at which options are compared
