@@ -187,7 +187,7 @@ BAD = (
     Bad("deliver unknown", _fit("--deliver", "contrl"), "Did you mean control"),
     Bad("licence unknown", _fit("--licence", "all"), "--licence any"),
     Bad("target on a folder", _fit("--target", "label"), "a table for --target"),
-    Bad("group on a folder", _fit("--group", "patient"), "a table for --target and --group"),
+    Bad("group on a folder", _fit("--group", "patient"), "a table for --target, --group and --text"),
     Bad("test missing", _fit("--test", "nowhere"), "does not exist"),
     Bad("table without target", _data(_table()), "--target COLUMN.*path, label, patient"),
     Bad("target unknown", _data(_table(), "--target", "lable"), "Did you mean label"),

@@ -350,7 +350,7 @@ def _asked(
     seed: int,
 ) -> Asked:
     return Asked(
-        fingerprint=data.fingerprint, target=target, sources=tuple(loaded),
+        fingerprint=data.fingerprint, target=target, text=data.column, sources=tuple(loaded),
         identities=tuple(one.identity for one in loaded.values()), strategies=wanted[1], stage=stage, minutes=minutes,
         metric=metric, deliver=deliver, seed=seed, plans=fingerprint(),
     )  # fmt: skip

@@ -177,6 +177,7 @@ def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str,
         "temperature": calibration.temperature,
         "class_weights": calibration.weights(record.tasks[0].classes),
         "sha256": digest,
+        "text": study.work.asked.text,
     }
     work_file.replace_json(folder / "model.json", facts | dict(state.meta))
     kept_cards = [None if card is None else card.model_dump(mode="json") for card in found]
@@ -240,6 +241,7 @@ class Saved:
     Attributes:
         fitted: the model.
         kind: of data.
+        column: of tables that the examples stand in.
         task: its label space.
         temperature: that calibrates its probabilities.
         weights: (C,) what these are multiplied by to choose a label.
@@ -250,6 +252,7 @@ class Saved:
 
     fitted: FittedAny
     kind: str
+    column: str | None
     task: Task
     temperature: float
     weights: Floats
@@ -268,7 +271,7 @@ class Saved:
         store = Store()
         try:
             state, cards = _stored(run)
-            kind, about = str(state.meta["modality"]), state.meta["task"]
+            kind, column, about = str(state.meta["modality"]), state.meta.get("text"), state.meta["task"]
             task = Task(about["name"], about["kind"], tuple(about["classes"]))
             temperature = float(state.meta["temperature"])
             weights = _weights(state, task)
@@ -282,14 +285,17 @@ class Saved:
         if solved is None:
             assert cards[0] is not None, "a net has one"
             net = FittedNet.restore(state, rebuild(cards[0]), store)
-            return Saved(net, kind, task, temperature, weights, (), {}, store)
+            return Saved(net, kind, column, task, temperature, weights, (), {}, store)
         names = solved.solved.sources
         sources = tuple(_tapped(name, card, kind) for name, card in zip(names, cards, strict=True))
-        return Saved(solved, kind, task, temperature, weights, sources, dict(zip(names, modes, strict=True)), store)
+        return Saved(
+            solved, kind, column, task, temperature, weights, sources, dict(zip(names, modes, strict=True)), store
+        )
 
     def predict(self, given: Sequence[str | Path], progress: Progress) -> list[Prediction]:
         """One prediction an example, in order."""
-        data = reader(self.kind).inputs(given, self.task)
+        several = [given] if isinstance(given, str | Path) else given
+        data = reader(self.kind).inputs(several, self.task, self.column)
         features = FeatureTable({}, self.store)
         if self.sources:
             features = extract(self.sources, data, self.store, progress, self.modes)

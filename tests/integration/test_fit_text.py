@@ -142,7 +142,6 @@ def test_strings_files_and_tables_are_predicted_alike(closed: hs.Result, tmp_pat
     assert alone.probability == pytest.approx(said[7].probability, abs=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="text/read.py: takes the longest column of a table, whichever was learned from")
 def test_a_table_is_predicted_by_the_column_that_was_learned_from(
     closed: hs.Result, reviews: Path, tmp_path: Path
 ) -> None:

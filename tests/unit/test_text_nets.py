@@ -133,7 +133,6 @@ def test_a_text_without_tokens_gives_numbers_that_can_be_learned_from(how: Pooli
     assert of_nothing(how) < 100
 
 
-@pytest.mark.xfail(strict=True, reason="sources/pooling.py: the maximum over no tokens is the least float32")
 def test_the_maximum_over_no_tokens_can_be_learned_from() -> None:
     assert of_nothing("max") < 100
 
@@ -173,7 +172,6 @@ def test_features_of_a_text_do_not_depend_on_the_others(name: str) -> None:
             torch.testing.assert_close(alone[0], together[stage][at], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="sources/front.py: counts real tokens where it wants the last one's position")
 @pytest.mark.parametrize("name", SOURCES)
 def test_an_empty_position_inside_a_text_hides_nothing_behind_it(name: str) -> None:
     """As where "[PAD]" stands in a text itself: tokenizers number it as what it says."""
@@ -267,7 +265,6 @@ def test_a_net_without_blocks_is_refused() -> None:
         )  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="sources/text_anatomy.py: a bare ValueError")
 def test_blocks_that_put_out_more_than_tokens_are_refused() -> None:
     """Such as those of MPNet: the tap of a stage takes what is one tensor."""
     with pytest.raises(UserError, match="MPNet"):
@@ -286,7 +283,6 @@ def test_the_seed_of_the_small_net_is_in_its_name() -> None:
         load("random:text-cnn@64")
 
 
-@pytest.mark.xfail(strict=True, raises=UserError, reason="its plan names stage -3, which two stages do not have")
 def test_a_net_of_two_stages_is_tuned_by_what_is_tried_unasked() -> None:
     check_strategy("lp-ft", load("random:text-cnn"))
 

@@ -133,7 +133,9 @@ def test_a_link_that_leads_nowhere_is_not_lost_in_silence(tmp_path: Path) -> Non
 
 
 def test_a_folder_takes_no_columns(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^expected a table for --target and --group, got the folder .*\nLeave the"):
+    with pytest.raises(
+        UserError, match=r"^expected a table for --target, --group and --text, got the folder .*\nLeave the"
+    ):
         read(folder(tmp_path), target="mood")
 
 
@@ -211,7 +213,6 @@ def test_texts_of_several_lines_may_stand_in_quotes(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="data/tables.py: newlines_in_values is not asked for")
 def test_texts_of_several_lines_may_stand_in_a_large_table(tmp_path: Path) -> None:
     """pyarrow reads in blocks of a megabyte, and looks for the end of a row in each."""
     rows = [{**ROWS[i % 2], "review": f"number {i}\n{'x y ' * 200}\nend"} for i in range(1500)]
@@ -291,7 +292,6 @@ def test_a_label_file_beside_every_picture_makes_no_texts(tmp_path: Path) -> Non
     assert catalog.kind_of(Where(root)) == "image"
 
 
-@pytest.mark.xfail(strict=True, reason="text/reader.py: hidden folders are looked into")
 def test_what_lies_in_hidden_folders_does_not_count(tmp_path: Path) -> None:
     folder(tmp_path)
     for i in range(300):
@@ -349,7 +349,6 @@ def test_an_input_that_cannot_be_read_is_refused_by_its_name(tmp_path: Path) -> 
         read_inputs([], TASK)
 
 
-@pytest.mark.xfail(strict=True, reason="text/read.py: takes an empty text for a file")
 def test_an_empty_input_is_called_empty(tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv", [{"id": "1", "review": "words"}, {"id": "2", "review": ""}])
     for given, name in (("", "text 1"), (path, f"{path}:2")):
@@ -357,7 +356,6 @@ def test_an_empty_input_is_called_empty(tmp_path: Path) -> None:
             read_inputs([given], TASK)
 
 
-@pytest.mark.xfail(strict=True, reason="text/read.py: a bare UnicodeEncodeError")
 def test_a_string_that_is_no_unicode_is_refused() -> None:
     with pytest.raises(UserError, match="text 1: "):
         read_inputs(["half of a pair: \ud800"], TASK)

@@ -31,6 +31,7 @@ class Asked(_Part):
     metric: str
     deliver: Literal["auto", "transfer", "control"]
     seed: int
+    text: str | None = Field(default=None, description="the column of a table that the examples stand in")
     plans: str = Field(description="sha256 of all plans of this version: other defaults are another question")
 
 

@@ -109,6 +109,8 @@ class Dataset:
         parts: (n,) "train"/"test" as the data itself says, or None.
         skipped: files that were left out.
         warnings: what a reader of the record should know about the data.
+        duplicates: names of examples that are nearly the same, group by group.
+        column: of a table that the examples stand in.
     """
 
     path: str
@@ -121,6 +123,7 @@ class Dataset:
     skipped: tuple[SkippedFile, ...] = ()
     warnings: tuple[str, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = field(default=())
+    column: str | None = None
 
     def __len__(self) -> int:
         return len(self.items)

@@ -38,7 +38,7 @@ class Entry:
     label: str | None
     part: Part | None = None
     group: str | None = None
-    content: str = ""
+    content: str | None = None
 
 
 def read_folder(root: Path) -> list[Entry]:

@@ -81,8 +81,8 @@ def _entries(where: Where, rows: Rows) -> tuple[list[Entry], str]:
             FORMS, f"{path}, which does not exist", f"Beside it: {', '.join(sorted(near)[:8]) or 'nothing'}."
         )
     if path.is_dir():
-        if target is not None or group is not None:
-            raise UserError("a table for --target and --group", f"the folder {path}", "Leave the flag out.")
+        if (target, group, where.text) != (None, None, None):
+            raise UserError("a table for --target, --group and --text", f"the folder {path}", "Leave the flag out.")
         return read_folder(path), "class"
     if path.suffix.lower() not in ENDINGS:
         raise UserError(FORMS, str(path), f"Tables end in {', '.join(ENDINGS)}.")
@@ -97,7 +97,7 @@ def _with_test(entries: Sequence[Entry], where: Where, rows: Rows) -> list[Entry
         raise UserError(
             "one test part", f"one inside the data and --test {test}", "Leave --test out, or move one away."
         )
-    columns = {"target": None, "group": None} if test.is_dir() else {}
+    columns = {"target": None, "group": None, "text": None} if test.is_dir() else {}
     others, _ = _entries(replace(where, path=test, **columns), rows)
     if not others:
         raise UserError("examples in --test", f"{test} without any file in it", "Name a folder or table with some.")

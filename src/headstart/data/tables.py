@@ -64,7 +64,12 @@ def check_column(table: pa.Table, path: Path, flag: str, name: str | None) -> No
 
 def text_columns(table: pa.Table, target: str | None) -> list[str]:
     """Names of the columns that hold strings, without the target."""
-    strings = [f.name for f in table.schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+
+    def holds_strings(kind: pa.DataType) -> bool:
+        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+        return pa.types.is_string(inner) or pa.types.is_large_string(inner)
+
+    strings = [field.name for field in table.schema if holds_strings(field.type)]
     return [name for name in strings if name != target]
 
 
@@ -96,7 +101,8 @@ def _parse(path: Path) -> pa.Table:
     with path.open("rb") as file:
         header = file.readline()
     delimiter = max(",;\t", key=lambda mark: header.count(mark.encode()))
-    return pyarrow.csv.read_csv(path, parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter))
+    parsing = pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    return pyarrow.csv.read_csv(path, parse_options=parsing)
 
 
 def _check_classes(table: pa.Table, target: str) -> None:

@@ -37,8 +37,8 @@ class Reader(Protocol):
         """
         ...
 
-    def inputs(self, given: Sequence[str | Path], task: Task) -> Dataset:
-        """Examples to predict.
+    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
+        """Examples to predict; those of a table stand in that column.
 
         Raises:
             UserError: one that cannot be read.

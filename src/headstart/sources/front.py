@@ -101,7 +101,8 @@ class TokenFront(nn.Module):
         used = real.any(dim=2)
         used[:, 0] = True
         text, at = used.nonzero(as_tuple=True)
-        longest = max(int(real[text, at].sum(dim=1).max()), 1)
+        position = torch.arange(1, self.taken.window + 1, device=tokens.device)
+        longest = max(int((real[text, at] * position).max()), 1)
         return SeenTexts(windows[text, at, :longest], real[text, at, :longest], text, len(tokens))
 
 
@@ -119,7 +120,8 @@ def noise(taken: Input, count: int) -> Tensor:
     if isinstance(taken, TextInput):
         at = torch.randint(1, SOME, (count, taken.window), generator=draw)
         known = torch.tensor([number(word) for word in SPOKEN])
-        tokens = at + taken.pad if taken.tokenizer else known[at % len(known)]
+        row = torch.arange(count)[:, None]  # each has words of its own, also where the maximum over all is taken
+        tokens = at + taken.pad if taken.tokenizer else known[(at % 5 + 3 * row) % len(known)]
         return functional.pad(tokens, (0, taken.window * (taken.windows - 1)), value=taken.pad)
     shape = count, taken.size, taken.size, max(taken.channels, 3)
     return torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)

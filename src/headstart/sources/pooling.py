@@ -70,7 +70,8 @@ def pooled_tokens(output: Tensor, real: Tensor, text: Tensor, count: int, how: P
         least = torch.finfo(output.dtype).min
         largest = output.masked_fill(~mask, least).amax(dim=1)
         lowest = output.new_full((count, output.shape[2]), least)
-        return lowest.scatter_reduce(0, text[:, None].expand_as(largest), largest, "amax")
+        found = lowest.scatter_reduce(0, text[:, None].expand_as(largest), largest, "amax")
+        return found.where(found > least, 0)
     wide = output.to(torch.promote_types(output.dtype, torch.float32))
     values = wide.clamp(min=LEAST).pow(POWER) if how == "gem" else wide
     sums = values.new_zeros(count, output.shape[2]).index_add(0, text, (values * mask).sum(dim=1))

@@ -18,11 +18,14 @@ def text_stages(model: nn.Module, taken: TextInput) -> tuple[Stage, ...]:
     the embedding, what learns behind them to the last block.
 
     Raises:
-        UserError: the net has no such list.
+        UserError: the net has no such list, or its blocks give more than tokens.
     """
     blocks = _blocks(model)
     outputs, last = _outputs(model, taken)
     order = [name for name, _ in outputs]
+    if not set(blocks) <= set(order):
+        came = f"{type(getattr(model, 'model', model)).__name__}, whose blocks give more"
+        raise UserError("a text encoder whose blocks give one vector a token", came, "Choose another source.")
     before = [name for name in order[: order.index(blocks[0])] if not name.startswith(f"{blocks[0]}.")]
     dims = dict(outputs)
     taps = [*before[-1:], *blocks]

@@ -72,7 +72,8 @@ def resolve(card: Card, net: nn.Module, rules: Sequence[Rule]) -> dict[str, floa
         UserError: a rule matches nothing, or a parameter is matched by no rule.
     """
     names = [name for name, _ in net.named_parameters() if not _unused(name, card)]
-    matched = [(rule, frozenset(_matches(rule.where, card, net, names))) for rule in rules]
+    about = [rule for rule in rules if not _too_deep(rule.where, card)]
+    matched = [(rule, frozenset(_matches(rule.where, card, net, names))) for rule in about]
     for rule, found in matched:
         if not found:
             raise UserError(
@@ -95,6 +96,12 @@ def _unused(name: str, card: Card) -> bool:
 
 def _in_trunk(name: str) -> str:
     return name.removeprefix("trunk.")
+
+
+def _too_deep(where: str, card: Card) -> bool:
+    """The rule is for a stage, counted from the end, that the net is too small to have: plans are for any depth."""
+    number = where.removeprefix("stage:-")
+    return number != where and number.isdecimal() and int(number) > len(card.stages)
 
 
 def _matches(where: str, card: Card, net: nn.Module, names: Sequence[str]) -> Iterator[str]:

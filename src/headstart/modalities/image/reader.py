@@ -27,7 +27,7 @@ class ImageReader:
         """Labelled pictures."""
         return read_at(where, store, progress)
 
-    def inputs(self, given: Sequence[str | Path], task: Task) -> Dataset:
+    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:  # noqa: ARG002
         """Pictures to predict."""
         return read_files(given, task)
 

@@ -1,6 +1,7 @@
 """Folders of text files and tables with a column of texts -> a data set."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,10 +33,12 @@ def read_at(where: Where, progress: Progress) -> Dataset:
     Raises:
         UserError: there is nothing that could be learned from.
     """
+    read_from: list[str] = []
 
     def rows(table: pa.Table, path: Path, target: str) -> Sequence[Entry | None]:
         column = where.text or text_column(table, path, target)
         check_column(table, path, "--text", column)
+        read_from.append(column)
         found = enumerate(values(table, column), 1)
         return [Entry(f"{path.name}:{row}", path, None, content=text) if text else None for row, text in found]
 
@@ -47,22 +50,24 @@ def read_at(where: Where, progress: Progress) -> Dataset:
                 step.advance()
         return found
 
-    return labelled(where, TEXT, rows, opened)
+    found = labelled(where, TEXT, rows, opened)
+    return replace(found, column=read_from[0]) if read_from else found
 
 
-def read_inputs(given: Sequence[str | Path], task: Task) -> Dataset:
+def read_inputs(given: Sequence[str | Path], task: Task, column: str | None = None) -> Dataset:
     """Texts without labels, to be predicted, in the order given.
 
     Args:
         given: strings are texts; a path is a file with one text, or a table whose texts come row by row.
         task: what is predicted.
+        column: of tables that holds the texts.
 
     Raises:
         UserError: nothing was given, or the first file that cannot be read.
     """
     items: list[Item] = []
     for at, one in enumerate(given, 1):
-        entries = [Entry(f"text {at}", Path(), None, content=one)] if isinstance(one, str) else _of_file(one)
+        entries = [Entry(f"text {at}", Path(), None, content=one)] if isinstance(one, str) else _of_file(one, column)
         for entry in entries:
             found = _opened(entry)
             if isinstance(found, SkippedFile):
@@ -86,21 +91,26 @@ def text_column(table: pa.Table, path: Path, target: str | None) -> str:
     return max(names, key=lambda name: sum(len(text or "") for text in table[name].slice(0, LOOKED_AT).to_pylist()))
 
 
-def _of_file(path: Path) -> list[Entry]:
+def _of_file(path: Path, column: str | None) -> list[Entry]:
     if path.suffix.lower() not in ENDINGS:
         return [Entry(str(path), path, None)]
     table = open_table(path)
-    found = enumerate(values(table, text_column(table, path, None)), 1)
+    if column is None or column not in table.column_names:
+        column = text_column(table, path, None)
+    found = enumerate(values(table, column), 1)
     return [Entry(f"{path}:{row}", path, None, content=text or "") for row, text in found]
 
 
 def _opened(entry: Entry) -> Opened:
-    content, why = (entry.content, "") if entry.content else _of_text_file(entry.path)
+    content, why = (entry.content, "") if entry.content is not None else _of_text_file(entry.path)
     if not why and not content.strip():
         why = "empty"
     if why:
         return SkippedFile(name=entry.name, why=why)
-    return Item(entry.name, entry.path, sha256(content.encode()).hexdigest(), content)
+    try:
+        return Item(entry.name, entry.path, sha256(content.encode()).hexdigest(), content)
+    except UnicodeEncodeError:
+        return SkippedFile(name=entry.name, why="not Unicode")
 
 
 def _of_text_file(path: Path) -> tuple[str, str]:

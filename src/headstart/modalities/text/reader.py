@@ -1,14 +1,13 @@
 """Who reads texts."""
 
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 from headstart.core.errors import HeadstartError
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
-from headstart.data.folders import hidden
+from headstart.data.folders import below
 from headstart.data.labelled import Where
 from headstart.data.store import Store
 from headstart.data.tables import ENDINGS, is_file, open_table, text_columns
@@ -30,8 +29,7 @@ class TextReader:
         if where.text is not None:
             return True
         if where.path.is_dir():
-            files = (path for path in where.path.rglob("*") if path.is_file() and not hidden(path))
-            some = [path.suffix.lower() in FILES for path in islice(files, LOOKED_AT)]
+            some = [path.suffix.lower() in FILES for path in below(where.path)[:LOOKED_AT]]
             return 2 * sum(some) > len(some)
         return where.path.suffix.lower() in ENDINGS and where.path.is_file() and self._in_table(where)
 
@@ -49,9 +47,9 @@ class TextReader:
         """Labelled texts."""
         return read_at(where, progress)
 
-    def inputs(self, given: Sequence[str | Path], task: Task) -> Dataset:
+    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
         """Texts to predict."""
-        return read_inputs(given, task)
+        return read_inputs(given, task, column)
 
     def shown(self, item: Item) -> str:
         """Its beginning."""
