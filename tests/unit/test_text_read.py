@@ -135,8 +135,6 @@ def test_a_link_that_leads_nowhere_is_not_lost_in_silence(tmp_path: Path) -> Non
 def test_a_folder_takes_no_columns(tmp_path: Path) -> None:
     said = r"^expected a table for --target, --group and --text, got the folder .*\nLeave the"
     with pytest.raises(UserError, match=said):
-        UserError, match=r"^expected a table for --target, --group and --text, got the folder .*\nLeave the"
-    ):
         read(folder(tmp_path), target="mood")
 
 
