@@ -154,7 +154,7 @@ def fit(
     shown, clock, store = progress or Silent(), Clock(), Store()
     replayed, sources, strategies, stage, minutes = _as_before(replay, sources, strategies, stage, minutes)
     reader, where = _lies(path, target, group, test, text)
-    wanted = _checked(sources or reader.sources, strategies, metric, minutes)
+    wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
     with clock.stage("read"):
         data = reader.read(where, store, shown)
     loaded = _loaded(wanted[0], access, shown, clock)
@@ -185,7 +185,7 @@ def advise(
     """Measure what is cheap to measure, train nothing for keeps: every option with its estimate, minutes and reason."""
     shown, clock, store = progress or Silent(), Clock(), Store()
     reader, where = _lies(path, target, group, test, text)
-    wanted = _checked(sources or reader.sources, strategies, metric, minutes)
+    wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
     with clock.stage("read"):
         data = reader.read(where, store, shown)
     loaded = _loaded(wanted[0], access, shown, clock)
@@ -239,7 +239,7 @@ def compare(
     shown, clock, store = progress or Silent(), Clock(), Store()
     reader, where = _lies(path, target, group, None, text)
     named, controls = columns(sources or (*reader.sources, NONE), seeds, epochs)
-    wanted = _checked(named, strategies, metric, NO_BUDGET)
+    wanted = _checked(named, strategies or reader.strategies, metric, NO_BUDGET)
     data = reader.read(where, store, shown)
     folder = store.root / "comparisons" / data.fingerprint[:16] if out is None else Path(out)
     check_folder(folder, data)

@@ -92,6 +92,7 @@ TRUNK_LEARNS = {  # of test_resnet's stages: stem, layer1 to layer4
     "l2-sp": {"stem", "layer1", "layer2", "layer3", "layer4"},
     "lora": {"stem", "layer1", "layer2", "layer3", "layer4"},
     "co-tuning": {"stem", "layer1", "layer2", "layer3", "layer4"},
+    "contrastive": {"stem", "layer1", "layer2", "layer3", "layer4"},
 }
 KINDS = {"norm-only": lambda leaf, norm: norm, "lora": lambda leaf, norm: leaf == "weight" and not norm}
 

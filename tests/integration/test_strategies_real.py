@@ -37,6 +37,7 @@ MAY_MOVE = {  # of the stages, input to output; a strategy that is not here may 
     "l2-sp": EVERY,
     "lora": EVERY,
     "co-tuning": EVERY,
+    "contrastive": EVERY,
 }
 KINDS = {  # and of those only such parameters, by name, whether of a norm, and shape
     "norm-only": lambda leaf, norm, shape: norm,

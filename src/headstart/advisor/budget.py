@@ -49,6 +49,7 @@ class Range:
 EPOCHS = {
     "lp-ft": Range(5, 2, 200),
     "finetune": Range(6, 3, 300),
+    "contrastive": Range(3, 1, 24),
     "scratch": Range(40, 15, 600),
     "scratch-twin": Range(40, 20, 600),
 }

@@ -86,6 +86,8 @@ class Train:
             0 adds none.
         co_tune: weight of the cross-entropy of the source's own classifier, which goes on learning beside the head,
             against what the source took each class for at first (Co-Tuning, You et al. 2020). 0 leaves it out.
+        pairs: learn from pairs of examples in place of the cross-entropy: see `headstart.training.pairs`. The head does
+            not learn; a `Solve` behind the phase solves it.
     """
 
     rules: tuple[Rule, ...]
@@ -104,6 +106,7 @@ class Train:
     pull: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     rank: int = Field(default=0, ge=0)
     co_tune: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    pairs: bool = False
     phase: Literal["train"] = "train"
 
 
@@ -117,7 +120,8 @@ class Plan:
     Args:
         name: canonical strategy name, or the user's own.
         start: "weights" of the source, or "random": its architecture only.
-        phases: `Solve` and `Train` phases; a `Solve` before a `Train` initialises the head (LP-FT).
+        phases: `Solve` and `Train` phases; a `Solve` before a `Train` initialises the head (LP-FT), one
+            behind it solves the head on what the features have become.
         hidden: widths of the head's hidden layers; none leaves the head to the source, where it is linear unless
             `with_head` asked for another.
     """
@@ -131,6 +135,11 @@ class Plan:
     def closed_form(self) -> bool:
         """No gradients are needed: every phase is a `Solve`."""
         return all(isinstance(phase, Solve) for phase in self.phases)
+
+    @property
+    def solves_last(self) -> bool:
+        """The head is solved when the net has learned."""
+        return not self.closed_form and isinstance(self.phases[-1], Solve)
 
     @property
     def open(self) -> bool:

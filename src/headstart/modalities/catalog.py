@@ -25,6 +25,11 @@ class Reader(Protocol):
         """Who is tried when nobody is named."""
         ...
 
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """What competes when nothing is named."""
+        ...
+
     def recognises(self, where: Where) -> bool:
         """Whether what lies there is of this kind; cheap, and never an error."""
         ...

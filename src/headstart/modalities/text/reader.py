@@ -13,6 +13,7 @@ from headstart.data.store import Store
 from headstart.data.tables import ENDINGS, is_file, open_table, text_columns
 from headstart.modalities.text.modality import TEXT
 from headstart.modalities.text.read import FILES, read_at, read_inputs
+from headstart.strategies.catalog import DEFAULT
 
 LOOKED_AT = 200  # files and rows
 SHOWN = 280  # characters
@@ -22,6 +23,7 @@ class TextReader:
     """See `headstart.modalities.catalog.Reader`."""
 
     modality = TEXT
+    strategies = (*DEFAULT[:-2], "contrastive", *DEFAULT[-2:])
     sources = ("wheel:all-minilm-l6-v2", "wheel:paraphrase-minilm-l3-v2")
 
     def recognises(self, where: Where) -> bool:

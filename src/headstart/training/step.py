@@ -1,0 +1,34 @@
+"""One step of gradient descent: the cross-entropy, or pairs of examples, and whatever else the phase asks for."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headstart.training.pairs import pair_loss
+
+Extra = Callable[[Any, Tensor], Tensor]  # the net, the examples -> what a step costs beside its loss
+
+
+def descend(
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    given: Tensor,
+    targets: Tensor,
+    extras: Sequence[Extra] = (),
+    *,
+    pairs: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """One step; mean loss before it, and how many examples were right, both still on the device."""
+    optimiser.zero_grad(set_to_none=True)
+    if pairs:
+        features: Tensor = cast(Any, net).features(given)
+        logits, loss = cast(Any, net).head(features.detach()), pair_loss(features, targets)
+    else:
+        logits = net(given)
+        loss = functional.cross_entropy(logits, targets)
+    sum((extra(net, given) for extra in extras), start=loss).backward()
+    optimiser.step()
+    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
