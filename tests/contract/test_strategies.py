@@ -136,7 +136,8 @@ def test_what_is_frozen_stays_bit_identical_and_what_learns_moves(
     assert any(bits(start[key]) != bits(after[key]) for key in start if key.startswith("head."))
 
 
-@pytest.mark.parametrize("name", TRUNK_LEARNS)
+# Not `contrastive`: its head is calibrated by leave-one-out, which on noise says so; see tests/unit/test_pairs.py.
+@pytest.mark.parametrize("name", [name for name in TRUNK_LEARNS if name != "contrastive"])
 def test_it_learns_a_made_problem(name: str, lively: Source, hard: Dataset, tmp_path: Path) -> None:
     """Against the head that it starts from, solved or zero: the loss on the clean examples falls."""
     store, every = Store(tmp_path), np.arange(len(hard))
