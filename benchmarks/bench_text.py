@@ -4,11 +4,12 @@
 
 In every draw 8 or 64 texts of each class are labelled (all that there are, where a class has fewer); the rest, at most
 2,000, says what is true. headstart sees the two packaged encoders, chooses layer, source and penalty inside the
-labelled texts, and delivers what its rule says; no net is trained (with --setfit also the strategy `contrastive`). Beside it: every arm; scikit-learn's
-TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True) with LogisticRegression(C=10); and, with --setfit, SetFit as its
-quick start runs it (Tunstall et al. 2022, arXiv 2209.11055): the same encoder, all pairs once, the rarer kind of pair
-repeated, cosine loss, AdamW at 2e-5, batches of 16 pairs, then logistic regression on unit-length means. The recipe is
-written out here, with this library's encoder and front; the package itself is not run.
+labelled texts, and delivers what its rule says; no net is trained. Beside it: every arm; scikit-learn's
+TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True) with LogisticRegression(C=10); and, with --setfit, the shipped
+strategy `contrastive`, and SetFit as its quick start runs it (Tunstall et al. 2022, arXiv 2209.11055): the same
+encoder, all pairs once, the rarer kind of pair repeated, cosine loss, AdamW at 2e-5, batches of 16 pairs, then logistic
+regression on unit-length means. SetFit's recipe is written out here, on this library's encoder and front; its package
+is not run.
 
 Differences are paired over draws. What the result has is not run again.
 """
