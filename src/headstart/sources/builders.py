@@ -21,7 +21,8 @@ def text_cnn(architecture: Architecture) -> TextCnn:  # noqa: ARG001 - there is 
 
 
 def word_table(architecture: Architecture) -> WordTable:
-    """A table of so many words, empty."""
-    net = WordTable(int(architecture.options["words"]), int(architecture.options["width"]))
+    """A table of so many words, empty, with the net that stands on it."""
+    asked = architecture.options
+    net = WordTable(int(asked["words"]), int(asked["width"]), str(asked.get("top", "")))
     net.eval()
     return net

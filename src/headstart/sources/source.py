@@ -139,6 +139,17 @@ class Source:
         """
         return Source(*surgery.pooled_as(self.card, self.model, how))
 
+    def topped(self, net: str) -> "Source":
+        """A table of word vectors with an untrained net on the words of a text, as one more stage behind the others.
+
+        Args:
+            net: "cnn" or "gru"; see `headstart.nets.word_tops`.
+
+        Raises:
+            UserError: no such net, or a source that is no bare table of word vectors.
+        """
+        return Source(*surgery.topped(self.card, self.model, net))
+
     def cut_at(self, stage: str) -> "Source":
         """The source up to and including a stage; what lies behind it is gone, its classifier too.
 
