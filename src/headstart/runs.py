@@ -298,7 +298,9 @@ class Saved:
         data = reader(self.kind).inputs(several, self.task, self.column)
         features = FeatureTable({}, self.store)
         if self.sources:
-            features = extract(self.sources, data, self.store, progress, self.modes)
+            raw = {one.name: one for one in (data.modality.baseline, *data.modality.controls.values())}
+            read = [raw.get(one.name, one) for one in self.sources]  # of tables these know the columns
+            features = extract(read, data, self.store, progress, self.modes)
         probabilities = scale(self.fitted.predict(data, features).probabilities, self.temperature)
         named = (probabilities * self.weights).argmax(axis=1)
         return [

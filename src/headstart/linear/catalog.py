@@ -9,6 +9,8 @@ ESTIMATORS = Registry(
         "kernel-ridge": "headstart.linear.heads:KernelRidge",
         "prototype": "headstart.linear.heads:Prototype",
         "majority": "headstart.linear.heads:Majority",
+        "boosting": "headstart.linear.boosting:Boosting",
+        "shrunk-ridge": "headstart.linear.shrunk:ShrunkRidge",
         "tf-idf": "headstart.linear.tf_idf:TfIdf",
     },
     group="headstart.estimators",

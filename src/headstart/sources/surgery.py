@@ -173,7 +173,7 @@ def pooled_as(card: Card, model: nn.Module, how: Pooling) -> Operated:
     """
     if how not in POOLINGS:
         raise unknown_name("pooling", how, list(POOLINGS))
-    if isinstance(card.input, TextInput):  # its trunk puts out tokens: there is nothing to leave out
+    if not isinstance(card.input, ImageInput):  # its trunk puts out tokens: there is nothing to leave out
         return _operated(card, model, f"pool:{how}", f"features pooled by {how}", {"pooling": how})
     if how == "cls" and not getattr(model, "num_prefix_tokens", 0):  # timm's name for it
         raise UserError("a net of timm with a class token", card.name, "Choose avg, max or gem.")
@@ -339,7 +339,8 @@ def _pictures(card: Card) -> ImageInput:
         UserError: the net takes something else.
     """
     if not isinstance(card.input, ImageInput):
-        raise UserError("a net for pictures", f"{card.name}, a net for texts", "Leave +size: and +channels: out.")
+        kind = "texts" if isinstance(card.input, TextInput) else "tables"
+        raise UserError("a net for pictures", f"{card.name}, a net for {kind}", "Leave +size: and +channels: out.")
     return card.input
 
 

@@ -99,14 +99,18 @@ def _in_trunk(name: str) -> str:
 
 
 def _void(where: str, card: Card) -> bool:
-    """The rule is for a stage, counted from the end, that this net does not have or that has nothing to learn.
+    """The rule is for a stage, counted from the end, that this net does not have, or for stages with nothing to learn.
 
     Plans are for nets of any depth.
     """
-    number = where.removeprefix("stage:-")
-    if number == where or not number.isdecimal():
+    kind, _, rest = where.partition(":")
+    number = rest.removeprefix("-")
+    if kind != "stage" or not rest:
         return False
-    return int(number) > len(card.stages) or not card.stages[-int(number)].parameters
+    if number != rest and number.isdecimal() and int(number) > len(card.stages):
+        return True
+    chosen = stage_names.resolve((rest,), card.stage_names())
+    return not any(stage.parameters for stage in card.stages if stage.name in chosen)
 
 
 def _matches(where: str, card: Card, net: nn.Module, names: Sequence[str]) -> Iterator[str]:
