@@ -5,8 +5,9 @@ from the examples that it is fitted on, and from nothing else.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from headstart.core.extras import require
 from headstart.core.predictions import Floats, Ints
 from headstart.core.protocols import State
-from headstart.data.cells import NOTHING, NUMBER
+from headstart.linear.cells import NOTHING, NUMBER
 from headstart.linear.forest import FIELDS, Forest
 from headstart.linear.path import one_hot
 from headstart.metrics.calibration import softmax
@@ -31,7 +32,7 @@ class Indicators:
 
     Attributes:
         column: (V,).
-        category: (V,) numbers, see `headstart.data.cells`.
+        category: (V,) numbers, see `headstart.linear.cells`.
     """
 
     column: Ints
@@ -85,7 +86,7 @@ class Boosting:
         indicators = Indicators.of(blocks[1])
         rows = indicators(blocks[0], blocks[1])
         rounds, loo = _rounds(rows, targets, classes, weights)
-        forest = Forest.of(_grown(rows, targets, classes, weights, rounds)["tree_info"])
+        forest = Forest.of(grown(rows, targets, classes, weights, rounds)["tree_info"])
         return cls(indicators, forest, classes, loo, float(((loo - one_hot(targets, classes)) ** 2).mean()))
 
     def scores(self, blocks: Sequence[Floats]) -> NDArray[np.float64]:
@@ -127,8 +128,8 @@ def _rounds(rows: Floats, targets: Ints, classes: int, weights: Floats | None) -
     for at in range(FOLDS):
         held = fold == at
         part = None if weights is None else weights[~held]
-        grown = _grown(rows[~held], targets[~held], classes, part, ROUNDS)
-        leaves.append((held, Forest.of(grown["tree_info"])(rows[held])))
+        found = grown(rows[~held], targets[~held], classes, part, ROUNDS)["tree_info"]
+        leaves.append((held, Forest.of(found)(rows[held])))
     each = 1 if classes == 2 else classes
     mass = np.ones(len(targets)) if weights is None else weights
     best, least, kept = 1, np.inf, np.full((len(targets), classes), 1 / classes)
@@ -145,14 +146,26 @@ def _rounds(rows: Floats, targets: Ints, classes: int, weights: Floats | None) -
     return best, kept
 
 
-def _grown(rows: Floats, targets: Ints, classes: int, weights: Floats | None, rounds: int) -> dict[str, Any]:
-    """LightGBM's dump of so many rounds."""
+def grown(
+    rows: Floats,
+    targets: Ints,
+    classes: int,
+    weights: Floats | None,
+    rounds: int,
+    otherwise: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """LightGBM's dump of so many rounds, with its settings otherwise than usual.
+
+    Raises:
+        UserError: it is not installed.
+    """
     lightgbm = require("lightgbm", "table")
     several = {"objective": "multiclass", "num_class": classes}
     asked = {
         **({"objective": "binary"} if classes == 2 else several),
         "learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": int(np.clip(len(rows) // 30, 2, 20)),
         "lambda_l2": 1.0, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1, "seed": 0,
+        **otherwise,
     }  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

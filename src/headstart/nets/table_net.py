@@ -1,6 +1,6 @@
 """A net for the rows of tables: an embedding of every category, slopes for numbers, two hidden layers.
 
-A row is (2, columns): the numbers, NaN where there is none, and what stands in each cell (`headstart.data.cells`).
+A row is (2, columns): the numbers, NaN where there is none, and what stands in each cell (`headstart.linear.cells`).
 Categories are found by hash, so no list of them is needed; equal categories of a column share a vector that is learned
 (Guo and Berkhahn 2016, arXiv 1604.06737). Beside that the net may carry what simpler models of the same table have
 learned: a linear one, and boosted trees. They are stages of their own, and never learn again.
@@ -9,7 +9,7 @@ learned: a linear one, and boosted trees. They are stages of their own, and neve
 import torch
 from torch import Tensor, nn
 
-from headstart.data.cells import NOTHING, NUMBER
+from headstart.linear.cells import NOTHING, NUMBER
 
 SLOTS = 256  # of columns; further ones share them
 BUCKETS = 2**14  # of categories; that two share one is rare

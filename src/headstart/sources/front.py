@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.data.cells import NUMBER, code
-from headstart.data.word_numbers import number
+from headstart.data.word_numbers import category, number
+from headstart.linear.cells import NUMBER
 from headstart.sources.card import ImageInput, Input, Pooling, Stage, TableInput, TextInput
 from headstart.sources.pooling import pooled, pooled_tokens
 
@@ -109,7 +109,7 @@ class TokenFront(nn.Module):
 
 @dataclass(frozen=True)
 class SeenRows:
-    """(n, 2, columns) float32: the numbers, and what stands in each cell; see `headstart.data.cells`."""
+    """(n, 2, columns) float32: the numbers, and what stands in each cell; see `headstart.linear.cells`."""
 
     given: Tensor
 
@@ -167,7 +167,7 @@ def _noisy_rows(taken: TableInput, count: int, draw: torch.Generator) -> Tensor:
     rows = torch.stack([torch.randn(count, width, generator=draw), torch.full((count, width), float(NUMBER))], dim=1)
     for at, column in enumerate(taken.columns):
         if column.kind == "category":
-            known = torch.tensor([float(code(name)) for name in column.categories or ("a", "b")])
+            known = torch.tensor([float(category(name)) for name in column.categories or ("a", "b")])
             rows[:, 0, at] = torch.nan
             rows[:, 1, at] = known[torch.arange(count) % len(known)]
     return rows

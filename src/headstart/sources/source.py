@@ -10,12 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.core.predictions import Floats
+from headstart.core.predictions import Floats, Ints
 from headstart.sources import surgery
 from headstart.sources.card import Card, Head, Input, Pooling
 from headstart.sources.staged import StagedNet
 
 CODE = "stages-5"  # part of every feature's key: change it when the same card would give other features
+
+
+@dataclass(frozen=True)
+class Brought:
+    """Examples that a source was trained on, where they come with it.
+
+    Attributes:
+        features: (m, D) of its first stage.
+        targets: (m,) codes of its own classes.
+    """
+
+    features: Floats
+    targets: Ints
 
 
 @dataclass(frozen=True)
@@ -25,10 +38,12 @@ class Source:
     Args:
         card: what is known of it.
         model: the full net with its own classifier, in eval mode; never handed out, only copied.
+        brought: examples that it was trained on; surgery leaves them behind.
     """
 
     card: Card
     model: nn.Module
+    brought: Brought | None = None
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headstart.data.cells import NUMBER
+from headstart.linear.cells import NUMBER
 from headstart.sources.card import Column, TableInput
 
 BINS = 512  # of categories, in the raw input
@@ -81,7 +81,7 @@ def _valued(rows: Tensor) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells as they are: the stages "numbers" and "what", see `headstart.data.cells`."""
+    """The cells as they are: the stages "numbers" and "what", see `headstart.linear.cells`."""
 
     columns: tuple[Column, ...] = ()
     name: str = "cells"

@@ -5,19 +5,21 @@ A row is written as JSON, `{"age": 31.0, "sex": "f", "income": null}`, its colum
 
 import json
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.errors import UserError
-from headstart.data.cells import NOTHING, NUMBER, code
+from headstart.data.word_numbers import category
+from headstart.linear.cells import NOTHING, NUMBER
 from headstart.sources.card import Column, TableInput
 
 SHARED = 0.5  # of the columns of either side, at least, must be the other's too
 
 
 def cells(content: str, taken: TableInput) -> NDArray[np.float32]:
-    """(2, columns) float32: the numbers, NaN where there is none, and what stands there, see `headstart.data.cells`.
+    """(2, columns) float32: the numbers, NaN where there is none, and what stands there, see `headstart.linear.cells`.
 
     Raises:
         UserError: the row is not of the same columns, or not of the same kinds.
@@ -37,11 +39,11 @@ def cells(content: str, taken: TableInput) -> NDArray[np.float32]:
         if column.kind == "number":
             found[:, at] = value, NUMBER
         else:
-            found[1, at] = code(value)
+            found[1, at] = category(value)
     return found
 
 
-def kind_of(value: float | str | None) -> str:
+def kind_of(value: float | str | None) -> Literal["number", "category"]:
     """Of a cell as it stands in JSON."""
     return "category" if isinstance(value, str) else "number"
 

@@ -103,7 +103,7 @@ def aligned(table: pa.Table, path: Path, known: Sequence[Column]) -> dict[str, l
         kind, cells = read_column(table[column.name])
         empty = all(one is None for one in cells)
         if kind == "number" and column.kind == "category":
-            kind, cells = "category", [None if one is None else f"{one:g}" for one in cells]
+            kind, cells = "category", [one if one is None else f"{one:g}" for one in cells]
         if kind != column.kind and not empty:
             came = f"{kind or 'neither'} ({table[column.name].type})"
             raise UserError(f"a {column.kind} in column {column.name!r} of {path}", came, "Give it the same type.")

@@ -37,7 +37,7 @@ from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.builders import TABLE_SIZES, table_net
 from headstart.sources.card import Architecture, Card, Column, Licence, Stage, TableInput, TrainedOn
 from headstart.sources.providers.random import table_stages
-from headstart.sources.source import Source
+from headstart.sources.source import Brought, Source
 from headstart.training.plan_learner import FittedNet, PlanLearner
 
 CODE = "table-1"  # change it when the same table would teach another net
@@ -45,6 +45,7 @@ OWN = Licence(name="the user's own table", commercial=True)
 QUANTILES = 21
 MOST = 1000  # categories of a column that are listed
 STEPS, LEAST, EPOCHS, BATCH = 2000, 3, 40, 128
+BROUGHT = 5000  # rows, for what learns from both tables
 FOLDER = "weights"  # of the cache
 
 
@@ -69,7 +70,18 @@ def load(rest: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     digest = hashlib.sha256(f"{CODE} {data.fingerprint} {taken.model_dump_json()}".encode()).hexdigest()
     kept = store.root / FOLDER / f"table-{digest[:32]}.safetensors"
     model = _kept(kept) or _keep(learned(data, taken, store), kept)
-    return Source(_card(f"table:{place.absolute()}@{target}", place.name, data, taken, model, digest), model)
+    card = _card(f"table:{place.absolute()}@{target}", place.name, data, taken, model, digest)
+    return Source(card, model, _brought(model, data, taken))
+
+
+def _brought(model: TableNet, data: Dataset, taken: TableInput) -> Brought:
+    """Some of the rows, evenly spaced, as the first stage has them."""
+    some = np.linspace(0, len(data) - 1, min(len(data), BROUGHT)).astype(int)
+    rows = torch.from_numpy(np.stack([data.modality.prepare(data.items[at], taken) for at in some]))
+    assert model.row is not None, "a source table has one"
+    with torch.inference_mode():
+        features = model.row(rows[:, 0], rows[:, 1].round().long())
+    return Brought(features.numpy(), data.targets[some])
 
 
 def described(data: Dataset) -> TableInput:
@@ -151,7 +163,7 @@ def _tensor(values: Floats) -> torch.Tensor:
 
 
 def _architecture(sizes: tuple[int, ...]) -> Architecture:
-    options = dict(zip(TABLE_SIZES, sizes, strict=True))
+    options: dict[str, bool | int | float | str] = dict(zip(TABLE_SIZES, sizes, strict=True))
     return Architecture(name="table-net", builder="table-net", options=options)
 
 
