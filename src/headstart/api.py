@@ -160,16 +160,14 @@ def fit(
     replayed, sources, strategies, stage, minutes = _as_before(replay, sources, strategies, stage, minutes)
     reader, where = _lies(path, target, group, test, text, kind)
     wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
-    with clock.stage("read"):
-        data = reader.read(where, store, shown)
+    data = _read(reader, where, store, shown, clock)
     loaded = _loaded(wanted[0], access, shown, clock)
     asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
     finished = store.root / "runs" / (_digest(asked) + "-tested" * self_test) if out is None else Path(out)
     if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
         return Result(known, finished)
-    work, folder = runs.begin(runs.free(finished), asked, replayed), runs.unfinished(finished)
-    question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
-    return _finish(_surveyed(question, work, store, shown, clock), finished, clock, thumbnails, self_test)
+    question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
+    return _finish(_surveyed(question, replayed, finished, store, shown, clock), finished, clock, thumbnails, self_test)
 
 
 def advise(
@@ -192,8 +190,7 @@ def advise(
     shown, clock, store = progress or Silent(), Clock(), Store()
     reader, where = _lies(path, target, group, test, text, kind)
     wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
-    with clock.stage("read"):
-        data = reader.read(where, store, shown)
+    data = _read(reader, where, store, shown, clock)
     loaded = _loaded(wanted[0], access, shown, clock)
     asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -279,6 +276,11 @@ def _lies(
     return kinds.reader(kinds.kind_of(where)), where
 
 
+def _read(reader: kinds.Reader, where: Where, store: Store, progress: Progress, clock: Clock) -> Dataset:
+    with clock.stage("read"):
+        return reader.read(where, store, progress)
+
+
 def _as_before(
     replay: str | Path | None, sources: Sequence[str], strategies: Sequence[str], stage: str | None, minutes: float
 ) -> tuple[Work | None, Sequence[str], Sequence[str], str | None, float]:
@@ -289,8 +291,11 @@ def _as_before(
     return work, sources or was.sources, strategies or was.strategies, stage or was.stage, was.minutes
 
 
-def _surveyed(question: Question, work: Work | None, store: Store, shown: Progress, clock: Clock) -> Survey:
+def _surveyed(
+    question: Question, replayed: Work | None, finished: Path, store: Store, shown: Progress, clock: Clock
+) -> Survey:
     """The survey; a mistake that shows there leaves nothing behind, unless earlier work can be resumed."""
+    work = runs.begin(runs.free(finished), question.asked, replayed)
     resumable = any((question.folder / "units").glob("*"))
     try:
         return survey(question, work, store, shown, clock)

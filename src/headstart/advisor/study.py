@@ -166,10 +166,10 @@ def settled(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: Cal
     """The work with its gradient arms: on the chosen source, or on the cheapest where that one is unaffordable."""
     cheapest = min(work.sources, key=lambda name: work.forward[name])
     gradient = {one.name for one in arms.gradient if one.role == "transfer"}
-    decided = work
+    decided = timed = work
     for source in dict.fromkeys((tier.source, cheapest)):
         at = replace(tier, source=source)
-        timed = with_steps(work, arms, at, bench.data, seconds_left())
+        timed = with_steps(timed, arms, at, bench.data, seconds_left())  # beside the other's: both may be asked for
         decided = granted(timed, bench, arms, at, seconds_left())
         if gradient & {climb.arm for climb in decided.climbs or ()} or gradient <= set(decided.pruned):
             break

@@ -77,9 +77,7 @@ def _with_conflicts_named(data: Dataset) -> Dataset:
     torn = [item.name for item in data.items if len(labels[item.key]) > 1]
     if not torn:
         return data
-    return replace(
-        data, warnings=(*data.warnings, f"{len(torn)} equal examples carry different targets: {_some(torn)}")
-    )
+    return replace(data, warnings=(*data.warnings, f"{len(torn)} equal examples carry different labels: {_some(torn)}"))
 
 
 def _without_leaks(data: Dataset) -> Dataset:
