@@ -5,7 +5,7 @@ from the examples that it is fitted on, and from nothing else.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.extras import require
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
+from headstart.core.problem import Kind
 from headstart.core.protocols import State
 from headstart.linear.cells import NOTHING, NUMBER
 from headstart.linear.forest import FIELDS, Forest
-from headstart.linear.path import one_hot
-from headstart.metrics.calibration import softmax
+from headstart.metrics.kinds import KINDS
 
 ROUNDS, PATIENCE, FOLDS = 300, 20, 3
 MOST = 256  # categories that get a feature of their own, the most frequent first
+LEAST = 1e-12  # added to probabilities under a logarithm
+NO_TREE: Mapping[str, Any] = MappingProxyType({"tree_structure": {"leaf_value": 0.0}})
 _NONE: NDArray[np.float64] = np.empty((0, 0))
 
 
@@ -50,124 +52,168 @@ class Indicators:
 
     def __call__(self, numbers: Floats, what: Floats) -> NDArray[np.float64]:
         """(n, D) values and (n, D) what stands there -> (n, D + V) features, NaN where there is no number."""
-        return np.hstack([numbers, np.rint(what)[:, self.column] == self.category])
+        found = np.rint(what)[:, self.column] == self.category
+        return np.hstack([numbers, found]).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class Boosting:
     """Gradient boosting with small leaf-wise trees; the number of rounds by three folds of the examples.
 
-    Blocks are two (n, D): values and what stands in the cells.
+    Blocks are two (n, D): values and what stands in the cells; or one, of values alone.
 
     Attributes:
         indicators: of the categories that were there.
-        forest: a tree a class and round; of two classes one a round.
-        classes: C.
-        loo: (n, C) out-of-fold probabilities of the examples that it was fitted on.
+        forest: an output's tree after the other's, round by round; the first of two classes has trees of nothing.
+        outputs: K.
+        loo: (n, K) out-of-fold predictions of the examples that it was fitted on.
         error: of those, squared.
     """
 
     indicators: Indicators
     forest: Forest
-    classes: int
+    outputs: int
     loo: Floats
     error: float
+    kind: Kind = "classification"
 
     @classmethod
     def fit(
         cls,
         blocks: Sequence[Floats],
-        targets: Ints,
-        classes: int,
+        targets: Targets,
+        outputs: int,
         penalty: float | None,  # noqa: ARG003 - see `Head`; trees have none
         weights: Floats | None = None,
+        *,
+        kind: Kind = "classification",
     ) -> "Boosting":
         """Fit; see `Head`. (n,) weights count examples."""
-        indicators = Indicators.of(blocks[1])
-        rows = indicators(blocks[0], blocks[1])
-        rounds, loo = _rounds(rows, targets, classes, weights)
-        forest = Forest.of(grown(rows, targets, classes, weights, rounds)["tree_info"])
-        return cls(indicators, forest, classes, loo, float(((loo - one_hot(targets, classes)) ** 2).mean()))
-
-    def scores(self, blocks: Sequence[Floats]) -> NDArray[np.float64]:
-        """(n, C) logits; of two classes the first has 0."""
-        return summed(self.forest(self.indicators(blocks[0], blocks[1])), self.classes)
+        indicators = Indicators.of(_what(blocks))
+        rows = indicators(blocks[0], _what(blocks))
+        rounds, scores = _rounds(rows, targets, outputs, weights, kind)
+        forest = Forest.of(grown(rows, targets, outputs, weights, rounds, kind))
+        loo = KINDS[kind].stated(scores)
+        error = float(((loo - KINDS[kind].seen(targets, outputs)) ** 2).mean())
+        return cls(indicators, forest, outputs, loo, error, kind)
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
-        """(n, C) probabilities."""
-        return softmax(self.scores(blocks))
+        """(n, K) probabilities, or numbers."""
+        leaves = self.forest(self.indicators(blocks[0], _what(blocks)))
+        return KINDS[self.kind].stated(summed(leaves, self.outputs))
 
     def state(self) -> State:
         """Categories and trees."""
-        own = {"column": self.indicators.column, "category": self.indicators.category}
-        return State({**own, **self.forest.arrays()}, {"classes": self.classes, "error": self.error})
+        own: dict[str, Any] = {"column": self.indicators.column, "category": self.indicators.category}
+        facts = {"outputs": self.outputs, "error": self.error, "kind": self.kind}
+        return State({**own, **self.forest.arrays()}, facts)
 
     @classmethod
     def restore(cls, state: State) -> "Boosting":
         """The inverse of `state`."""
         a: dict[str, Any] = dict(state.arrays)
         forest = Forest(**{name: a[name] for name in FIELDS})
-        indicators = Indicators(a["column"], a["category"])
-        return cls(indicators, forest, state.meta["classes"], _NONE, state.meta["error"])
+        meta = state.meta
+        return cls(Indicators(a["column"], a["category"]), forest, meta["outputs"], _NONE, meta["error"], meta["kind"])
 
 
-def summed(leaves: Floats, classes: int) -> NDArray[np.float64]:
-    """(n, T) leaf values, a tree a class in turn -> (n, C) logits."""
-    if classes == 2:
-        score = leaves.sum(axis=1)
-        return np.stack([np.zeros_like(score), score], axis=1)
-    return np.stack([leaves[:, at::classes].sum(axis=1) for at in range(classes)], axis=1)
+def _what(blocks: Sequence[Floats]) -> Floats:
+    """(n, D) what stands in the cells; without a second block, numbers everywhere."""
+    return blocks[1] if len(blocks) > 1 else np.full(blocks[0].shape, NUMBER)
 
 
-def _rounds(rows: Floats, targets: Ints, classes: int, weights: Floats | None) -> tuple[int, NDArray[np.float64]]:
-    """The number of rounds with the least out-of-fold log loss, and the (n, C) probabilities then."""
-    order = np.argsort(targets, kind="stable")
+def summed(leaves: Floats, outputs: int) -> NDArray[np.float64]:
+    """(n, T) leaf values, an output after the other -> (n, K) scores."""
+    return np.asarray(leaves, dtype=np.float64).reshape(len(leaves), -1, outputs).sum(axis=1)
+
+
+def _rounds(
+    rows: Floats, targets: Targets, outputs: int, weights: Floats | None, kind: Kind
+) -> tuple[int, NDArray[np.float64]]:
+    """The number of rounds with the least out-of-fold loss, and the (n, K) out-of-fold scores then."""
+    order = np.argsort(KINDS[kind].strata(targets), kind="stable")
     fold = np.empty(len(targets), dtype=np.int64)
     fold[order] = np.arange(len(targets)) % FOLDS
     leaves: list[tuple[NDArray[np.bool_], NDArray[np.float64]]] = []
     for at in range(FOLDS):
         held = fold == at
         part = None if weights is None else weights[~held]
-        found = grown(rows[~held], targets[~held], classes, part, ROUNDS)["tree_info"]
-        leaves.append((held, Forest.of(found)(rows[held])))
-    each = 1 if classes == 2 else classes
+        trees = grown(rows[~held], targets[~held], outputs, part, ROUNDS, kind)
+        leaves.append((held, Forest.of(trees)(rows[held])))
     mass = np.ones(len(targets)) if weights is None else weights
-    best, least, kept = 1, np.inf, np.full((len(targets), classes), 1 / classes)
-    scores = np.zeros((len(targets), classes))
-    for count in range(1, 1 + min(found.shape[1] for _, found in leaves) // each):
+    best, least, kept = 1, np.inf, np.zeros((len(targets), outputs))
+    scores = np.zeros((len(targets), outputs))
+    for count in range(1, 1 + min(found.shape[1] for _, found in leaves) // outputs):
         for held, found in leaves:
-            scores[held] += summed(found[:, (count - 1) * each : count * each], classes)
-        probabilities = softmax(scores)
-        loss = float(-(mass * np.log(probabilities[np.arange(len(targets)), targets] + 1e-12)).mean())
+            scores[held] += found[:, (count - 1) * outputs : count * outputs]
+        loss = float((mass * LOSSES[kind](KINDS[kind].stated(scores), targets)).mean())
         if loss < least:
-            best, least, kept = count, loss, probabilities
+            best, least, kept = count, loss, scores.copy()
         elif count - best >= PATIENCE:
             break
     return best, kept
 
 
+def _of_class(stated: Floats, targets: Targets) -> Floats:
+    return -np.log(stated[np.arange(len(targets)), targets] + LEAST)
+
+
+def _of_labels(stated: Floats, targets: Targets) -> Floats:
+    return -np.log(np.where(targets > 0, stated, 1 - stated) + LEAST).mean(axis=1)
+
+
+def _of_number(stated: Floats, targets: Targets) -> Floats:
+    return (stated[:, 0] - targets) ** 2
+
+
+LOSSES: Mapping[Kind, Callable[[Floats, Targets], Floats]] = {
+    "classification": _of_class,
+    "multi-label": _of_labels,
+    "regression": _of_number,
+}
+
+
 def grown(
     rows: Floats,
-    targets: Ints,
-    classes: int,
+    targets: Targets,
+    outputs: int,
     weights: Floats | None,
     rounds: int,
+    kind: Kind = "classification",
     otherwise: Mapping[str, float] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """LightGBM's dump of so many rounds, with its settings otherwise than usual.
+) -> list[Mapping[str, Any]]:
+    """LightGBM's trees of so many rounds, an output after the other, with its settings otherwise than usual.
 
     Raises:
         UserError: it is not installed.
     """
+
+    def run(wanted: Floats, objective: str, several: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        return _run(rows, wanted, weights, rounds, {"objective": objective, **several, **otherwise})
+
+    if kind == "regression":
+        return run(targets, "regression", {})
+    if kind == "classification" and outputs > 2:
+        return run(targets, "multiclass", {"num_class": outputs})
+    if kind == "classification":
+        return [tree for one in run(targets, "binary", {}) for tree in (NO_TREE, one)]
+    columns = [run(targets[:, at], "binary", {}) for at in range(outputs)]
+    most = max(len(trees) for trees in columns)
+    filled = [[*trees, *[NO_TREE] * (most - len(trees))] for trees in columns]
+    return [tree for one in zip(*filled, strict=True) for tree in one]
+
+
+def _run(
+    rows: Floats, wanted: Floats, weights: Floats | None, rounds: int, otherwise: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
     lightgbm = require("lightgbm", "table")
-    several = {"objective": "multiclass", "num_class": classes}
     asked = {
-        **({"objective": "binary"} if classes == 2 else several),
         "learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": int(np.clip(len(rows) // 30, 2, 20)),
         "lambda_l2": 1.0, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1, "seed": 0,
         **otherwise,
     }  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data = lightgbm.Dataset(rows, targets, weight=weights, params={"verbosity": -1})
-        return lightgbm.train(asked, data, rounds).dump_model()
+        data = lightgbm.Dataset(rows, wanted, weight=weights, params={"verbosity": -1})
+        trees = lightgbm.train(asked, data, rounds).dump_model()["tree_info"]
+    return trees or [NO_TREE] * int(otherwise.get("num_class", 1))  # where nothing can be split

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Targets
+from headstart.core.problem import Kind
 from headstart.core.protocols import State
 from headstart.linear.heads import Ridge, calibrated, penalties
-from headstart.linear.path import one_hot
 from headstart.linear.ridge import solve_features
+from headstart.metrics.kinds import KINDS
 
 SHARES = (0.0, 0.5, 1.0)  # of the old coefficients to shrink to; leave-one-out chooses, and 0 is plain ridge
 
@@ -22,18 +23,26 @@ class ShrunkRidge:
     """Ridge towards old coefficients. Blocks: the (n, D) features, and behind them (n, C) old scores of them."""
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> Ridge:
-        """Fit; see `Head`. Old scores of another number of classes count for nothing."""
+    def fit(
+        cls,
+        blocks: Sequence[Floats],
+        targets: Targets,
+        outputs: int,
+        penalty: float | None,
+        *,
+        kind: Kind = "classification",
+    ) -> Ridge:
+        """Fit; see `Head`. Old scores of another number of outputs count for nothing."""
         *features, old = blocks
-        wanted = one_hot(targets, classes)
-        shares = SHARES if old.shape[1] == classes else SHARES[:1]
+        wanted = KINDS[kind].wanted(targets, outputs)
+        shares = SHARES if old.shape[1] == outputs else SHARES[:1]
         prior = [share * old.astype(np.float64) if share else np.zeros_like(wanted) for share in shares]
         solved = [solve_features(features, wanted - one, penalties(penalty)) for one in prior]
         at = int(np.argmin([one.error for one in solved]))
         share, best = shares[at], solved[at]
-        sharpness, loo = calibrated(best.loo + prior[at], targets)
-        weight = np.vstack([best.weight, share * np.eye(old.shape[1], classes)])
-        return Ridge(weight, best.bias, sharpness, loo, best.error, float(best.penalties[best.best]))
+        sharpness, loo = calibrated(best.loo + prior[at], targets, kind)
+        weight = np.vstack([best.weight, share * np.eye(old.shape[1], outputs)])
+        return Ridge(weight, best.bias, sharpness, loo, best.error, float(best.penalties[best.best]), kind)
 
     @classmethod
     def restore(cls, state: State) -> Ridge:

@@ -5,7 +5,7 @@ source example that is loses some. The vote is that of the later half of the rou
 more than two classes a round's say is that of SAMME (Zhu et al. 2009), which for two is AdaBoost's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.predictions import Floats, Ints
+from headstart.core.problem import Kind
 from headstart.core.protocols import State
 from headstart.linear.boosting import grown, summed
 from headstart.linear.forest import FIELDS, Forest
-from headstart.linear.path import one_hot
+from headstart.metrics.kinds import KINDS
 
 ROUNDS = 40
 LEAST = 1e-3  # of an error, so that no round says all
@@ -30,7 +31,7 @@ class TrAdaBoost:
     """Votes of small trees.
 
     Attributes:
-        forest: a tree a class and round; of two classes one a round.
+        forest: a class's tree after the other's, round by round.
         say: (R,) of each round.
         classes: C.
         loo: (n, C) probabilities of the examples that it was fitted on, which it has seen.
@@ -51,6 +52,8 @@ class TrAdaBoost:
         classes: int,
         penalty: float | None,  # noqa: ARG003 - see `Head`; trees have none
         beside: tuple[Floats, Ints] | None = None,
+        *,
+        kind: Kind = "classification",  # noqa: ARG003 - the only one
     ) -> "TrAdaBoost":
         """Fit; see `Head`. Beside are the source's (m, D) features and (m,) label codes; without any it is AdaBoost."""
         own = np.hstack(blocks).astype(np.float64)
@@ -59,11 +62,11 @@ class TrAdaBoost:
         theirs = np.arange(len(rows)) < len(others)
         fade = np.log1p(np.sqrt(2 * np.log(max(len(others), 1)) / ROUNDS))
         weights = np.ones(len(rows))
-        trees: list[dict[str, Any]] = []
+        trees: list[Mapping[str, Any]] = []
         say: list[float] = []
         for _ in range(ROUNDS):
             weights = weights / weights.mean()
-            trees += (one := grown(rows, truth, classes, weights, 1, ONE)["tree_info"])
+            trees += (one := grown(rows, truth, classes, weights, 1, otherwise=ONE))
             wrong = summed(Forest.of(one)(rows), classes).argmax(axis=1) != truth
             missed = float(np.clip((weights * wrong)[~theirs].sum() / weights[~theirs].sum(), LEAST, 1 - LEAST))
             say.append(max(float(np.log((1 - missed) / missed) + np.log(classes - 1)), 0.0))
@@ -72,15 +75,14 @@ class TrAdaBoost:
         later = Forest.of(trees[half * len(trees) // ROUNDS :])
         found = cls(later, np.array(say[half:]), classes, _NONE, 0.0)
         loo = found.predict(blocks)
-        return cls(later, found.say, classes, loo, float(((loo - one_hot(targets, classes)) ** 2).mean()))
+        return cls(later, found.say, classes, loo, float(((loo - KINDS["classification"].seen(targets, classes)) ** 2).mean()))
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
         """(n, C) shares of the votes."""
         leaves = self.forest(np.hstack(blocks))
-        each = leaves.shape[1] // len(self.say)
         votes = np.full((len(leaves), self.classes), SMOOTH * max(float(self.say.sum()), LEAST) / self.classes)
         for at, weight in enumerate(self.say):
-            named = summed(leaves[:, at * each : (at + 1) * each], self.classes).argmax(axis=1)
+            named = summed(leaves[:, at * self.classes : (at + 1) * self.classes], self.classes).argmax(axis=1)
             votes[np.arange(len(leaves)), named] += weight
         return votes / votes.sum(axis=1, keepdims=True)
 

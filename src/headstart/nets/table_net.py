@@ -22,7 +22,7 @@ class TableNet(nn.Module):
     """Embedding -> two hidden layers -> classifier; and, of a source table, its simpler models.
 
     Args:
-        classes: of the classifier; 0 has none.
+        classes: outputs of the classifier; 0 has none.
         columns: of the source table; 0 carries no simpler models.
         indicators: categories that those look at.
         trees, nodes: of the boosted trees.
@@ -120,21 +120,21 @@ class Trees(nn.Module):
     """Boosted trees that do not learn: `headstart.linear.forest`, as a module.
 
     Args:
-        count: T trees, a class in turn; of two classes one a round.
+        count: T trees, an output's after the other's.
         nodes: N of a tree at most.
-        classes: that they score.
+        outputs: that they score.
     """
 
-    def __init__(self, count: int, nodes: int, classes: int) -> None:
+    def __init__(self, count: int, nodes: int, outputs: int) -> None:
         super().__init__()
         whole = torch.arange(nodes).expand(count, nodes)
         self.feature, self.gap = (nn.Buffer(torch.zeros(count, nodes, dtype=torch.int64)) for _ in range(2))
         self.left, self.right = nn.Buffer(whole.clone()), nn.Buffer(whole.clone())
         self.threshold, self.value = (nn.Buffer(torch.zeros(count, nodes, dtype=torch.float64)) for _ in range(2))
-        self.classes = classes
+        self.outputs = outputs
 
     def forward(self, numbers: Tensor, indicators: Tensor) -> Tensor:
-        """(n, columns) numbers, NaN where there is none, and (n, V) -> (n, classes) logits; of two the first has 0."""
+        """(n, columns) numbers, NaN where there is none, and (n, V) -> (n, outputs) scores."""
         rows = torch.cat([numbers, indicators], dim=1).double()
         tree = torch.arange(len(self.feature), device=rows.device)
         node = torch.zeros(len(rows), len(tree), dtype=torch.int64, device=rows.device)
@@ -145,12 +145,4 @@ class Trees(nn.Module):
             if torch.equal(after, node):
                 break
             node = after
-        leaves = self.value[tree, node].float()
-        if self.classes == 2:
-            score = leaves.sum(dim=1, keepdim=True)
-            return torch.cat([torch.zeros_like(score), score], dim=1)
-        return (
-            leaves.unflatten(1, (-1, self.classes)).sum(dim=1)
-            if len(tree)
-            else leaves.new_zeros(len(rows), self.classes)
-        )
+        return self.value[tree, node].float().unflatten(1, (-1, self.outputs)).sum(dim=1)

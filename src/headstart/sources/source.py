@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Targets
 from headstart.sources import surgery
 from headstart.sources.card import Card, Head, Input, Pooling
 from headstart.sources.staged import StagedNet
@@ -24,11 +24,11 @@ class Brought:
 
     Attributes:
         features: (m, D) of its first stage.
-        targets: (m,) codes of its own classes.
+        targets: (m,) codes of its own classes, or whatever its own task has.
     """
 
     features: Floats
-    targets: Ints
+    targets: Targets
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def learned(data: Dataset, taken: TableInput, store: Store) -> TableNet:
     cells = Cells(taken.columns)
     features = extract([cells], data, store, Silent())
     numbers, what = (features.of(cells.name, stage, data) for stage in cells.widths)
-    trees = Boosting.fit([numbers, what], data.targets, data.task.outputs, None)
+    trees = Boosting.fit([numbers, what], data.targets, data.task.outputs, None, kind=data.task.kind)
     nodes = trees.forest.feature.shape
     sizes = (data.task.outputs, len(taken.columns), len(trees.indicators.column), *nodes)
     with torch.random.fork_rng(devices=[]):
@@ -117,7 +117,7 @@ def learned(data: Dataset, taken: TableInput, store: Store) -> TableNet:
     with torch.inference_mode():
         given = torch.from_numpy(np.stack([numbers, what], axis=1))
         row = model.row(given[:, 0], given[:, 1].round().long()).numpy()
-    ridge = Ridge.fit([row], data.targets, data.task.outputs, None)
+    ridge = Ridge.fit([row], data.targets, data.task.outputs, None, kind=data.task.kind)
     _put(model.linear, {"weight": _tensor(ridge.weight.T), "bias": _tensor(ridge.bias)})
     return _trained(model, data, taken, store)
 
@@ -172,7 +172,7 @@ def model_architecture(model: TableNet) -> Architecture:
     assert model.row is not None, "a source table has one"
     assert model.trees is not None, "a source table has them"
     columns, indicators = len(model.row.mean), len(model.row.column)
-    return _architecture((model.trees.classes, columns, indicators, *model.trees.feature.shape))
+    return _architecture((model.trees.outputs, columns, indicators, *model.trees.feature.shape))
 
 
 def _card(name: str, called: str, data: Dataset, taken: TableInput, model: TableNet, digest: str | None) -> Card:
