@@ -6,7 +6,7 @@ from the examples that it is fitted on, and from nothing else.
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +21,7 @@ from headstart.linear.cells import NOTHING, NUMBER
 from headstart.linear.forest import FIELDS, Forest
 from headstart.metrics.kinds import KINDS
 
-ROUNDS, PATIENCE, FOLDS = 300, 20, 3
+ROUNDS, PATIENCE, FOLDS = 150, 20, 3
 MOST = 256  # categories that get a feature of their own, the most frequent first
 LEAST = 1e-12  # added to probabilities under a logarithm
 NO_TREE: Mapping[str, Any] = MappingProxyType({"tree_structure": {"leaf_value": 0.0}})
@@ -57,6 +57,31 @@ class Indicators:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Other examples to learn from, which nothing is measured on.
+
+    Attributes:
+        rows: (m, D) features.
+        targets: of the same task.
+        weight: of each, where one's own count 1.
+    """
+
+    rows: Floats
+    targets: Targets
+    weight: float = 1.0
+
+    def weighing(self, weight: float) -> "Beside":
+        """The same, counting so much."""
+        return replace(self, weight=weight)
+
+    def joined(self, rows: Floats, targets: Targets, weights: Floats | None) -> tuple[Floats, Targets, Floats]:
+        """All together, one's own first, and what each counts."""
+        own = np.ones(len(rows)) if weights is None else weights
+        counts = np.concatenate([own, np.full(len(self.rows), self.weight)])
+        return np.vstack([rows, self.rows]), np.concatenate([targets, self.targets]), counts
+
+
+@dataclass(frozen=True)
 class Boosting:
     """Gradient boosting with small leaf-wise trees; the number of rounds by three folds of the examples.
 
@@ -85,14 +110,16 @@ class Boosting:
         outputs: int,
         penalty: float | None,  # noqa: ARG003 - see `Head`; trees have none
         weights: Floats | None = None,
+        beside: Beside | None = None,
         *,
         kind: Kind = "classification",
     ) -> "Boosting":
-        """Fit; see `Head`. (n,) weights count examples."""
+        """Fit; see `Head`. (n,) weights count examples; those beside are learned from in every fold."""
         indicators = Indicators.of(_what(blocks))
         rows = indicators(blocks[0], _what(blocks))
-        rounds, scores = _rounds(rows, targets, outputs, weights, kind)
-        forest = Forest.of(grown(rows, targets, outputs, weights, rounds, kind))
+        rounds, scores = _rounds(rows, targets, outputs, weights, beside, kind)
+        every = beside.joined(rows, targets, weights) if beside else (rows, targets, weights)
+        forest = Forest.of(_grown(*every, outputs, rounds, kind))
         loo = KINDS[kind].stated(scores)
         error = float(((loo - KINDS[kind].seen(targets, outputs)) ** 2).mean())
         return cls(indicators, forest, outputs, loo, error, kind)
@@ -128,7 +155,7 @@ def summed(leaves: Floats, outputs: int) -> NDArray[np.float64]:
 
 
 def _rounds(
-    rows: Floats, targets: Targets, outputs: int, weights: Floats | None, kind: Kind
+    rows: Floats, targets: Targets, outputs: int, weights: Floats | None, beside: Beside | None, kind: Kind
 ) -> tuple[int, NDArray[np.float64]]:
     """The number of rounds with the least out-of-fold loss, and the (n, K) out-of-fold scores then."""
     order = np.argsort(KINDS[kind].strata(targets), kind="stable")
@@ -138,7 +165,8 @@ def _rounds(
     for at in range(FOLDS):
         held = fold == at
         part = None if weights is None else weights[~held]
-        trees = grown(rows[~held], targets[~held], outputs, part, ROUNDS, kind)
+        own = rows[~held], targets[~held], part
+        trees = _grown(*(beside.joined(*own) if beside else own), outputs, ROUNDS, kind)
         leaves.append((held, Forest.of(trees)(rows[held])))
     mass = np.ones(len(targets)) if weights is None else weights
     best, least, kept = 1, np.inf, np.zeros((len(targets), outputs))
@@ -173,23 +201,17 @@ LOSSES: Mapping[Kind, Callable[[Floats, Targets], Floats]] = {
 }
 
 
-def grown(
-    rows: Floats,
-    targets: Targets,
-    outputs: int,
-    weights: Floats | None,
-    rounds: int,
-    kind: Kind = "classification",
-    otherwise: Mapping[str, float] = MappingProxyType({}),
+def _grown(
+    rows: Floats, targets: Targets, weights: Floats | None, outputs: int, rounds: int, kind: Kind
 ) -> list[Mapping[str, Any]]:
-    """LightGBM's trees of so many rounds, an output after the other, with its settings otherwise than usual.
+    """LightGBM's trees of so many rounds, an output after the other.
 
     Raises:
         UserError: it is not installed.
     """
 
     def run(wanted: Floats, objective: str, several: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        return _run(rows, wanted, weights, rounds, {"objective": objective, **several, **otherwise})
+        return _run(rows, wanted, weights, rounds, {"objective": objective, **several})
 
     if kind == "regression":
         return run(targets, "regression", {})

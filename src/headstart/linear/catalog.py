@@ -11,7 +11,7 @@ ESTIMATORS = Registry(
         "majority": "headstart.linear.heads:Majority",
         "boosting": "headstart.linear.boosting:Boosting",
         "shrunk-ridge": "headstart.linear.shrunk:ShrunkRidge",
-        "tradaboost": "headstart.linear.tradaboost:TrAdaBoost",
+        "pooled": "headstart.linear.pooled:Pooled",
         "tf-idf": "headstart.linear.tf_idf:TfIdf",
     },
     group="headstart.estimators",

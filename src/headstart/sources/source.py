@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.predictions import Floats, Targets
+from headstart.core.problem import Task
 from headstart.sources import surgery
 from headstart.sources.card import Card, Head, Input, Pooling
 from headstart.sources.staged import StagedNet
@@ -24,11 +25,13 @@ class Brought:
 
     Attributes:
         features: (m, D) of its first stage.
-        targets: (m,) codes of its own classes, or whatever its own task has.
+        targets: of its own task.
+        task: what that is.
     """
 
     features: Floats
     targets: Targets
+    task: Task
 
 
 @dataclass(frozen=True)

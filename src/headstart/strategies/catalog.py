@@ -26,7 +26,7 @@ STRATEGIES = Registry(
         "lora": "headstart.strategies.inductive.lora:lora",
         "contrastive": "headstart.strategies.inductive.contrastive:contrastive",
         "shrunk": "headstart.strategies.inductive.shrunk:shrunk",
-        "tradaboost": "headstart.strategies.inductive.tradaboost:tradaboost",
+        "pooled": "headstart.strategies.inductive.pooled:pooled",
         "co-tuning": "headstart.strategies.inductive.co_tuning:co_tuning",
     },
     group="headstart.strategies",

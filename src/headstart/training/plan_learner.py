@@ -228,7 +228,7 @@ class PlanLearner:
             return None
         if phase.estimator == "own-head":
             return self._own_head(view)
-        if phase.estimator == "tradaboost":
+        if phase.estimator == "pooled":
             return pooled(phase, self.sources, view, features)
         return solve(phase, tuple(self.sources), view, features, self.fits)
 

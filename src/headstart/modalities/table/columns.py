@@ -17,6 +17,7 @@ NAMED = re.compile(r"(^|[_\s.-])(id|index|idx|key|uuid|row|no|nr)$|^unnamed|Id$|
 MARKS = {"", "?", "na", "n/a", "nan", "null", "none", "-", "."}  # what people write where nothing is
 FEW = 10  # rows, below which that all values differ says nothing
 SURE = 0.995  # share of rows that a column alone may foretell without being asked about
+MANY = 50  # classes, above which the target is rather a number
 SPACED = 5  # words on average, from which a column of different strings is of texts
 
 
@@ -121,11 +122,13 @@ def numbered(name: str, values: Sequence[Cell]) -> bool:
 def alone(values: Sequence[Cell], labels: Sequence[str | None]) -> float:
     """The share of rows whose target the column alone tells: by the other rows of equal value, or the nearest ones.
 
-    0 where the largest class is nearly all, or too few rows have a value.
+    0 where the largest class is nearly all, classes are very many, or too few rows have a value.
     """
     rows = [(value, label) for value, label in zip(values, labels, strict=True) if value is not None and label]
     classes = {label: at for at, label in enumerate(sorted({label for _, label in rows if label}))}
     if len(rows) < max(FEW, len(values) // 2) or len(classes) < 2:
+        return 0.0
+    if len(classes) > MANY:
         return 0.0
     codes = np.array([classes[label] for _, label in rows if label])
     if np.bincount(codes).max() >= SURE * len(codes):

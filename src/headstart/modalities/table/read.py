@@ -1,7 +1,7 @@
 """Tables of numbers and categories -> a data set, a row an example."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -103,12 +103,18 @@ def aligned(table: pa.Table, path: Path, known: Sequence[Column]) -> dict[str, l
         kind, cells = read_column(table[column.name])
         empty = all(one is None for one in cells)
         if kind == "number" and column.kind == "category":
-            kind, cells = "category", [one if one is None else f"{one:g}" for one in cells]
+            kind, cells = "category", [*_spelled(cells)]
         if kind != column.kind and not empty:
             came = f"{kind or 'neither'} ({table[column.name].type})"
             raise UserError(f"a {column.kind} in column {column.name!r} of {path}", came, "Give it the same type.")
         found[column.name] = cells
     return found
+
+
+def _spelled(cells: Sequence[Cell]) -> Iterator[Cell]:
+    """Numbers as categories, such as codes that another table has among letters."""
+    for one in cells:
+        yield f"{one:g}" if isinstance(one, float) else one
 
 
 def _no_inputs(table: pa.Table, where: Where, target: str) -> list[str | None]:

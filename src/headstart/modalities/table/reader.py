@@ -23,7 +23,7 @@ class TableReader:
     """See `headstart.modalities.catalog.Reader`."""
 
     modality = TABLE
-    strategies = ("zero-shot", "shrunk", "tradaboost", "linear", "earlier", "all-stages", "lp-ft", "finetune")
+    strategies = ("zero-shot", "shrunk", "pooled", "linear", "earlier", "all-stages", "lp-ft", "finetune")
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ OWN = Licence(name="the user's own table", commercial=True)
 QUANTILES = 21
 MOST = 1000  # categories of a column that are listed
 STEPS, LEAST, EPOCHS, BATCH = 2000, 3, 40, 128
-BROUGHT = 5000  # rows, for what learns from both tables
+BROUGHT = 2000  # rows, for what learns from both tables
 FOLDER = "weights"  # of the cache
 
 
@@ -81,7 +81,7 @@ def _brought(model: TableNet, data: Dataset, taken: TableInput) -> Brought:
     assert model.row is not None, "a source table has one"
     with torch.inference_mode():
         features = model.row(rows[:, 0], rows[:, 1].round().long())
-    return Brought(features.numpy(), data.targets[some])
+    return Brought(features.numpy(), data.targets[some], data.task)
 
 
 def described(data: Dataset) -> TableInput:
