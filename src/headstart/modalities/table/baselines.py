@@ -12,6 +12,7 @@ from headstart.sources.card import Column, TableInput
 BINS = 512  # of categories, in the raw input
 MARK = 64  # numbers that stand for a row
 PRIME = 1_000_003
+LARGE = 2**31 - 1  # a prime, whose products with itself are whole numbers of 64 bits
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Marks:
 
     columns: tuple[Column, ...] = ()
     name: str = "raw"
-    identity: str = "table-marks-1"
+    identity: str = "table-marks-2"
 
     @property
     def input(self) -> TableInput:
@@ -41,11 +42,13 @@ class Marks:
 
 
 def _marked(rows: Tensor) -> dict[str, Tensor]:
-    bits = torch.nan_to_num(rows).contiguous().view(torch.int32).long().flatten(1)
-    place = torch.arange(1, bits.shape[1] + 1) * PRIME
-    mixed = (bits * place + bits % 8191 * place % 65_521).sum(dim=1, keepdim=True)
-    phases = (mixed % 999_983) * torch.arange(1, MARK + 1) * 7919 % 999_983
-    return {"mark": torch.sin(phases.double()).float()}
+    """Universal hashing (Carter and Wegman 1979): products with fixed draws, modulo a prime."""
+    bits = torch.nan_to_num(rows).contiguous().view(torch.int32).long().flatten(1) % LARGE
+    draw = torch.Generator().manual_seed(0)
+    of_place = torch.randint(1, LARGE, (bits.shape[1],), generator=draw)
+    of_mark = torch.randint(1, LARGE, (MARK,), generator=draw)
+    hashed = (bits * of_place % LARGE).sum(dim=1, keepdim=True) % LARGE
+    return {"mark": (hashed * of_mark % LARGE / LARGE * 2 - 1).float()}
 
 
 @dataclass(frozen=True)
