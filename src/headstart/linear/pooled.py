@@ -15,7 +15,7 @@ from headstart.core.problem import Kind
 from headstart.core.protocols import State
 from headstart.linear.boosting import Beside, Boosting
 
-WEIGHTS = (0.0, 0.1, 1.0)  # of a source's example, where one of the target's counts 1
+WEIGHTS = (0.0, 0.3)  # of a source's example, where one of the target's counts 1
 
 
 class Pooled:

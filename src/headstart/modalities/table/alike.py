@@ -10,8 +10,9 @@ from headstart.data.dataset import Item
 from headstart.sources.card import Column, TableInput
 
 ENOUGH = 30  # numbers to compare distributions on
-OTHER = 1.5  # times as wide, or as narrow: what samples of one unit seldom are
-BENT = 0.12  # of a deviation, on average, by which the quantiles may miss a line and still be a unit's
+OTHER = 1.75  # times as wide, or as narrow: what samples of one unit seldom are, and degrees of Fahrenheit are
+BENT = 0.12  # of a deviation, on average, by which the quantiles of many numbers may miss a line and still be a unit's
+FEW_BENT = 1.5  # over the root of their number, where numbers are few
 SHOWN = 6
 
 
@@ -69,7 +70,7 @@ def unit_change(quantiles: Floats, values: Floats) -> tuple[float, float] | None
     times = float(new.std() / old.std())
     plus = float(new.mean() - times * old.mean())
     bent = np.abs((new - plus) / times - old).mean() / old.std()
-    return (times, plus) if bent < BENT and not 1 / OTHER < times < OTHER else None
+    return (times, plus) if bent < max(BENT, FEW_BENT * len(values) ** -0.5) and not 1 / OTHER < times < OTHER else None
 
 
 def _some(names: Sequence[str]) -> str:
