@@ -12,6 +12,7 @@ from headstart.sources.card import Column, TableInput
 ENOUGH = 30  # numbers to compare distributions on
 OTHER = 1.75  # times as wide, or as narrow: what samples of one unit seldom are, and degrees of Fahrenheit are
 BENT = 0.12  # of a deviation, on average, by which the quantiles of many numbers may miss a line and still be a unit's
+FAR = 5.0  # times as wide, or as narrow: whatever the shape, that is no sample of one unit
 FEW_BENT = 1.5  # over the root of their number, where numbers are few
 SHOWN = 6
 
@@ -56,7 +57,7 @@ def _of_numbers(column: Column, values: Sequence[float]) -> list[str]:
 
 
 def unit_change(quantiles: Floats, values: Floats) -> tuple[float, float] | None:
-    """(a, b) where the values are distributed as a times the source's plus b, and a is far from one; else None.
+    """(a, b) where the values are distributed about as a times the source's plus b, and a is far from one; else None.
 
     Args:
         quantiles: of the source's numbers, evenly spaced.
@@ -70,7 +71,9 @@ def unit_change(quantiles: Floats, values: Floats) -> tuple[float, float] | None
     times = float(new.std() / old.std())
     plus = float(new.mean() - times * old.mean())
     bent = np.abs((new - plus) / times - old).mean() / old.std()
-    return (times, plus) if bent < max(BENT, FEW_BENT * len(values) ** -0.5) and not 1 / OTHER < times < OTHER else None
+    shaped = bent < max(BENT, FEW_BENT * len(values) ** -0.5)
+    bound = OTHER if shaped else FAR
+    return None if 1 / bound < times < bound else (times, plus)
 
 
 def _some(names: Sequence[str]) -> str:
