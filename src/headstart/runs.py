@@ -305,7 +305,9 @@ class Saved:
         data = reader(self.kind).inputs(several, self.task, self.column)
         features = FeatureTable({}, self.store)
         if self.sources:
-            features = extract(self.sources, data, self.store, progress, self.modes)
+            raw = {one.name: one for one in (data.modality.baseline, *data.modality.controls.values())}
+            read = [raw.get(one.name, one) for one in self.sources]  # of tables these know the columns
+            features = extract(read, data, self.store, progress, self.modes)
         stated = self.reading.stated(self.fitted.predict(data, features).probabilities)
         say = {"classification": self._class, "multi-label": self._labels, "regression": self._number}[self.task.kind]
         return [say(item.name, row) for item, row in zip(data.items, stated, strict=True)]

@@ -11,6 +11,7 @@ def advise(
     text: options.Text = None,
     kind: options.Kind = None,
     source: options.Sources = None,
+    origin: options.From = None,
     strategy: options.Strategies = None,
     minutes: options.Minutes = 1,
     metric: options.Metric = None,
@@ -25,7 +26,8 @@ def advise(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure what DATA and the sources have in common, and list the strategies with estimates and minutes."""
-    sources, strategies = options.names(source), options.names(strategy)
+    sources = (*options.names(source), *options.tables(origin, target))
+    strategies = options.names(strategy)
     from headstart import api
 
     advice = api.advise(

@@ -52,6 +52,7 @@ def compare(
     text: options.Text = None,
     kind: options.Kind = None,
     sources: Sources = None,
+    origin: options.From = None,
     strategies: Strategies = None,
     seeds: Seeds = 3,
     epochs: Epochs = None,
@@ -67,7 +68,8 @@ def compare(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure every strategy on every source of DATA, as long as it takes; what was done before is not done again."""
-    named, asked = options.names(sources), options.names(strategies)
+    named = (*options.names(sources), *options.tables(origin, target))
+    asked = options.names(strategies)
     folder = Path(out) if out is not None else Path("comparisons", options.named(data))
     from headstart import api
 

@@ -37,6 +37,7 @@ def fit(
     text: options.Text = None,
     kind: options.Kind = None,
     source: options.Sources = None,
+    origin: options.From = None,
     strategy: options.Strategies = None,
     stage: options.Stage = None,
     minutes: options.Minutes = 10,
@@ -57,7 +58,8 @@ def fit(
     quiet: options.Quiet = False,
 ) -> None:
     """Learn from DATA, with transfer where it helps, and keep the model, the record and the report."""
-    sources, strategies = options.names(source), options.names(strategy)
+    sources = (*options.names(source), *options.tables(origin, target))
+    strategies = options.names(strategy)
     kept = cast("Literal['auto', 'transfer', 'control']", deliver)  # its option lets nothing else through
     from headstart import api
 

@@ -39,6 +39,19 @@ def names(values: Sequence[str] | None) -> tuple[str, ...]:
     return found
 
 
+def tables(path: str | None, target: str | None) -> tuple[str, ...]:
+    """The source that --from names: its target is called as the one of DATA.
+
+    Raises:
+        UserError: no target is named.
+    """
+    if path is None:
+        return ()
+    if target is None:
+        raise UserError("--target COLUMN with --from", "none", "Name the label column that both tables have.")
+    return (f"table:{path}@{target}",)
+
+
 def named(data: str) -> str:
     """What a folder for results on this data is called."""
     at = Path(data).resolve()
@@ -69,6 +82,10 @@ Group = Annotated[
 Test = Annotated[str | None, typer.Option("--test", metavar="DATA", help="Data that only the final score may see.")]
 Sources = Annotated[
     list[str] | None, typer.Option("--source", metavar="S,..", help="Sources to try; see `headstart sources list`.")
+]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TABLE", help="A larger table with the same columns to transfer from."),
 ]
 Strategies = Annotated[
     list[str] | None, typer.Option("--strategy", metavar="P,..", help="Strategies to try: linear, lp-ft, finetune, ...")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
+from headstart.linear.cells import NUMBER
+
 WORD = re.compile("\\w+(?:['\u2019]\\w+)*|[^\\w\\s]")
 
 
@@ -21,3 +23,8 @@ def words(text: str) -> Sequence[str]:
 def number(word: str) -> int:
     """From 1 on, below 2^63: that two words of a million share one is a chance of one in ten million."""
     return 1 + (int.from_bytes(blake2b(word.encode(), digest_size=8).digest()) >> 2)
+
+
+def category(name: str) -> int:
+    """From 1 on, below `NUMBER`: that two categories of a hundred share one is a chance of one in three thousand."""
+    return 1 + number(name) % (NUMBER - 1)

@@ -92,7 +92,48 @@ class TextInput(_Part, frozen=True):
         return self.model_dump_json()
 
 
-Input = ImageInput | TextInput
+class Column(_Part, frozen=True):
+    """A column of a table, as a source knows it.
+
+    Attributes:
+        name: by which it is found in other tables.
+        kind: of its values.
+        quantiles: of the source's numbers, evenly spaced from the least to the largest; empty where nothing is known.
+        categories: that the source has seen; empty where nothing is known.
+    """
+
+    name: str
+    kind: Literal["number", "category"]
+    quantiles: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+class TableInput(_Part, frozen=True):
+    """How the rows of a table become two numbers a cell: see `headstart.modalities.table.prepare`.
+
+    Attributes:
+        columns: that the net reads, in this order; none stands for all that a row has, in the order of their names.
+    """
+
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every batch has the same shape inside the net."""
+        return False
+
+    @property
+    def bytes(self) -> int:
+        """Of a prepared example; of one whose columns are not known, more than most have."""
+        return 8 * (len(self.columns) or 256)
+
+    @property
+    def prepared(self) -> str:
+        """What prepared examples depend on; what is known of the columns is the net's own business."""
+        return "\0".join(f"{one.kind} {one.name}" for one in self.columns)
+
+
+Input = ImageInput | TextInput | TableInput
 
 
 class Architecture(_Part, frozen=True):

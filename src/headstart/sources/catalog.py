@@ -23,6 +23,7 @@ PROVIDERS = Registry(
         "glove": "headstart.modalities.text.word_vectors:glove",
         "word2vec": "headstart.modalities.text.word_vectors:word2vec",
         "vectors": "headstart.modalities.text.word_vectors:vectors",
+        "table": "headstart.modalities.table.source:load",
         "run": "headstart.sources.providers.run:load",
         "checkpoint": "headstart.sources.providers.run:load_checkpoint",
     },
@@ -41,6 +42,7 @@ BUILDERS = Registry(
         "digit-cnn": "headstart.sources.builders:digit_cnn",
         "text": "headstart.sources.providers.text:construct",
         "text-cnn": "headstart.sources.builders:text_cnn",
+        "table-net": "headstart.sources.builders:table_net",
         "word-table": "headstart.sources.builders:word_table",
     },
     group="headstart.builders",
@@ -98,6 +100,9 @@ FORMS = (
     _form("glove:PATH", "local", "a text file of GloVe, as a source of texts"),
     _form("word2vec:PATH", "local", "a text or binary file of word2vec, as a source of texts"),
     _form("vectors:PATH", "local", "word vectors that `headstart words extend` has written"),
+    _form(
+        "table:PATH@COLUMN", "local", "a larger table of the same columns, COLUMN being its target: what --from names"
+    ),
     _form("run:PATH", "local", "what a former run has learned"),
     _form("checkpoint:PATH", "local", "a run's net after an epoch"),
     Known(
@@ -106,7 +111,7 @@ FORMS = (
         "none needed",
         "nothing",
         None,
-        "any architecture of timm, or text-cnn, untrained",
+        "any architecture of timm, text-cnn or table-net, untrained",
         form=True,
     ),
 )

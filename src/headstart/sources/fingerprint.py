@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from headstart.sources.card import Input, TextInput
+from headstart.sources.card import Input, TableInput, TextInput
+from headstart.sources.front import noise
 from headstart.sources.source import Source
 
 TOLERANCE = 2e-3  # of the norm; other machines and torch versions stay far below it
@@ -35,7 +36,7 @@ def examples(taken: Input) -> Tensor:
     """Two generated examples for that input."""
     if isinstance(taken, TextInput):
         return texts(taken.windows, taken.window, taken.pad)
-    return pictures(taken.size)
+    return noise(taken, 2) if isinstance(taken, TableInput) else pictures(taken.size)
 
 
 def fingerprint(source: Source) -> tuple[float, ...]:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.data.word_numbers import number
-from headstart.sources.card import ImageInput, Input, Pooling, Stage, TextInput
+from headstart.data.word_numbers import category, number
+from headstart.linear.cells import NUMBER
+from headstart.sources.card import ImageInput, Input, Pooling, Stage, TableInput, TextInput
 from headstart.sources.pooling import pooled, pooled_tokens
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as pictures are turned grey everywhere
@@ -106,7 +107,38 @@ class TokenFront(nn.Module):
         return SeenTexts(windows[text, at, :longest], real[text, at, :longest], text, len(tokens))
 
 
-FRONTS: Mapping[type[Input], Callable[..., nn.Module]] = {ImageInput: PixelFront, TextInput: TokenFront}
+@dataclass(frozen=True)
+class SeenRows:
+    """(n, 2, columns) float32: the numbers, and what stands in each cell; see `headstart.linear.cells`."""
+
+    given: Tensor
+
+    def features(self, output: Tensor, stage: Stage, how: Pooling | None) -> Tensor:  # noqa: ARG002 - one a row
+        """(n, D) as it is."""
+        return output
+
+
+class RowFront(nn.Module):
+    """Rows go to the net as they are prepared: what is fitted to columns is the net's own.
+
+    Args:
+        taken: its columns.
+    """
+
+    def __init__(self, taken: TableInput) -> None:
+        super().__init__()
+        self.taken = taken
+
+    def forward(self, rows: Tensor) -> SeenRows:
+        """(n, 2, columns) prepared rows -> what the trunk takes."""
+        return SeenRows(rows)
+
+
+FRONTS: Mapping[type[Input], Callable[..., nn.Module]] = {
+    ImageInput: PixelFront,
+    TextInput: TokenFront,
+    TableInput: RowFront,
+}
 
 
 def front(taken: Input) -> nn.Module:
@@ -123,8 +155,22 @@ def noise(taken: Input, count: int) -> Tensor:
         row = torch.arange(count)[:, None]  # each has words of its own, also where the maximum over all is taken
         tokens = at + taken.pad if taken.tokenizer else known[(at % 5 + 3 * row) % len(known)]
         return functional.pad(tokens, (0, taken.window * (taken.windows - 1)), value=taken.pad)
+    if isinstance(taken, TableInput):
+        return _noisy_rows(taken, count, draw)
     shape = count, taken.size, taken.size, max(taken.channels, 3)
     return torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)
+
+
+def _noisy_rows(taken: TableInput, count: int, draw: torch.Generator) -> Tensor:
+    """Rows of numbers and known categories."""
+    width = len(taken.columns) or 6
+    rows = torch.stack([torch.randn(count, width, generator=draw), torch.full((count, width), float(NUMBER))], dim=1)
+    for at, column in enumerate(taken.columns):
+        if column.kind == "category":
+            known = torch.tensor([float(category(name)) for name in column.categories or ("a", "b")])
+            rows[:, 0, at] = torch.nan
+            rows[:, 1, at] = known[torch.arange(count) % len(known)]
+    return rows
 
 
 def channels(planes: Tensor, taken: ImageInput) -> Tensor:

@@ -19,6 +19,7 @@ OPERATIONS: Mapping[str, Callable[[Source, str], Source]] = {
     "size": lambda source, side: source.at_size(_number(side)),
     "channels": lambda source, asked: source.widen_input(_number(asked)),
     "pool": lambda source, how: source.pooled(cast(Pooling, how)),
+    "top": lambda source, net: source.topped(net),
     FRESH: lambda source, stage: source.reinitialised(stage),
 }
 MARK = re.compile(rf"\+(?=(?:{'|'.join(OPERATIONS)}):)")
@@ -29,7 +30,7 @@ def load(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None 
 
     Args:
         name: as in `headstart sources list`; behind it, in this order of doing, `+cut:STAGE`, `+size:PIXELS`,
-            `+channels:COUNT`, `+pool:HOW`, `+fresh:STAGE`.
+            `+channels:COUNT`, `+pool:HOW`, `+top:NET`, `+fresh:STAGE`.
         access: what is allowed.
         progress: told what is loaded.
 

@@ -2,11 +2,12 @@
 
 from headstart.core.errors import UserError
 from headstart.data.dataset import Dataset
-from headstart.sources.card import Card, TextInput
+from headstart.sources.card import Card, ImageInput, TableInput, TextInput
 
 RATIO = 10  # "much more data for the source task": at least so many times the target's
 
 
+KINDS = {ImageInput: "image", TextInput: "text", TableInput: "table"}
 PICTURE = ("RGB", "BGR", "L")  # what a reader of pictures can give
 
 
@@ -17,11 +18,11 @@ def check_readable(card: Card, data: Dataset) -> None:
         UserError: it takes another kind of data, or another number of channels.
     """
     taken = card.input
-    kind = "text" if isinstance(taken, TextInput) else "image"
+    kind = KINDS[type(taken)]
     if kind != data.modality.name:
         came = f"{card.name}, which takes {kind} data"
         raise UserError(f"a source for {data.modality.name} data", came, "See headstart sources list.")
-    if isinstance(taken, TextInput):
+    if not isinstance(taken, ImageInput):
         return
     if taken.colour not in PICTURE and taken.channels != len("RGB"):
         came = f"{card.name}, which takes {taken.channels} channels"

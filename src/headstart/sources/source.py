@@ -10,12 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.core.predictions import Floats
+from headstart.core.predictions import Floats, Targets
+from headstart.core.problem import Task
 from headstart.sources import surgery
 from headstart.sources.card import Card, Head, Input, Pooling
 from headstart.sources.staged import StagedNet
 
 CODE = "stages-5"  # part of every feature's key: change it when the same card would give other features
+
+
+@dataclass(frozen=True)
+class Brought:
+    """Examples that a source was trained on, where they come with it.
+
+    Attributes:
+        features: (m, D) of its first stage.
+        targets: of its own task.
+        task: what that is.
+    """
+
+    features: Floats
+    targets: Targets
+    task: Task
 
 
 @dataclass(frozen=True)
@@ -25,10 +41,12 @@ class Source:
     Args:
         card: what is known of it.
         model: the full net with its own classifier, in eval mode; never handed out, only copied.
+        brought: examples that it was trained on; surgery leaves them behind.
     """
 
     card: Card
     model: nn.Module
+    brought: Brought | None = None
 
     @property
     def name(self) -> str:
@@ -138,6 +156,17 @@ class Source:
             UserError: no such way, or the net has no class token.
         """
         return Source(*surgery.pooled_as(self.card, self.model, how))
+
+    def topped(self, net: str) -> "Source":
+        """A table of word vectors with an untrained net on the words of a text, as one more stage behind the others.
+
+        Args:
+            net: "cnn" or "gru"; see `headstart.nets.word_tops`.
+
+        Raises:
+            UserError: no such net, or a source that is no bare table of word vectors.
+        """
+        return Source(*surgery.topped(self.card, self.model, net))
 
     def cut_at(self, stage: str) -> "Source":
         """The source up to and including a stage; what lies behind it is gone, its classifier too.

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from headstart.core.errors import UserError, unknown_name
 from headstart.core.predictions import Floats
+from headstart.nets.word_table import WordTable
+from headstart.nets.word_tops import OUT, TOPS
 from headstart.sources.anatomy import classifier_name
-from headstart.sources.card import Architecture, Card, Head, ImageInput, Pooling, TextInput
+from headstart.sources.card import Architecture, Card, Head, ImageInput, Pooling, Stage, TextInput
 from headstart.sources.catalog import BUILDERS
 from headstart.sources.front import noise
 from headstart.sources.pooling import POOLINGS
@@ -76,6 +78,8 @@ def reinitialised(card: Card, model: nn.Module, stage: str, seed: int) -> Operat
     holders = {p.rpartition(".")[0] for p in kept}  # their buffers, such as batch-norm statistics, stay with them
     parameters = {name for name, _ in model.named_parameters()}
     stays = {k for k in model.state_dict() if k in kept or (k not in parameters and k.rpartition(".")[0] in holders)}
+    if isinstance(model, WordTable):  # which words there are is not learned, but how to read: without it all are empty
+        stays.add("numbers")
     new.load_state_dict({k: v for k, v in model.state_dict().items() if k in stays}, strict=False)
     said = f"re-initialised from stage {name} on (seed {seed}): {', '.join(card.stage_names()[at:])}"
     unlearned = {} if at else {"trained_on": None, "benchmark": None}
@@ -169,7 +173,7 @@ def pooled_as(card: Card, model: nn.Module, how: Pooling) -> Operated:
     """
     if how not in POOLINGS:
         raise unknown_name("pooling", how, list(POOLINGS))
-    if isinstance(card.input, TextInput):  # its trunk puts out tokens: there is nothing to leave out
+    if not isinstance(card.input, ImageInput):  # its trunk puts out tokens: there is nothing to leave out
         return _operated(card, model, f"pool:{how}", f"features pooled by {how}", {"pooling": how})
     if how == "cls" and not getattr(model, "num_prefix_tokens", 0):  # timm's name for it
         raise UserError("a net of timm with a class token", card.name, "Choose avg, max or gem.")
@@ -186,6 +190,30 @@ def pooled_as(card: Card, model: nn.Module, how: Pooling) -> Operated:
     if not fits:
         raise UserError("a net that can do without its own pooling", card.name, "Cut it before the last stage first.")
     return new, model
+
+
+def topped(card: Card, model: nn.Module, net: str) -> Operated:
+    """A table of word vectors with an untrained net on top, whose stage is the last: what a head reads.
+
+    Raises:
+        UserError: no such net, or a source that is no bare table of word vectors.
+    """
+    if net not in TOPS:
+        raise unknown_name("net for +top:", net, list(TOPS))
+    if not isinstance(model, WordTable) or model.top is not None or len(card.stages) != 2:
+        raise UserError("a table of word vectors, whole and bare", card.name, "Leave +top: out, or put it first.")
+    options = {**card.architecture.options, "top": net}
+    architecture = card.architecture.model_copy(update={"options": options})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        top = TOPS[net](model.words.table.embedding_dim)
+    new = copy.deepcopy(model)
+    new.top = top.eval()
+    words, weighted = card.stages
+    own = tuple(f"top.{name}" for name, _ in top.named_parameters())
+    stages = words, weighted.model_copy(update={"tap": "weighted"}), Stage(name=net, tap="", dim=OUT, parameters=own)
+    said = f"an untrained {net} on top"
+    return _operated(card, new, f"top:{net}", said, {"architecture": architecture, "stages": stages})
 
 
 def drop_classifier(model: nn.Module, card: Card) -> None:
@@ -311,7 +339,8 @@ def _pictures(card: Card) -> ImageInput:
         UserError: the net takes something else.
     """
     if not isinstance(card.input, ImageInput):
-        raise UserError("a net for pictures", f"{card.name}, a net for texts", "Leave +size: and +channels: out.")
+        kind = "texts" if isinstance(card.input, TextInput) else "tables"
+        raise UserError("a net for pictures", f"{card.name}, a net for {kind}", "Leave +size: and +channels: out.")
     return card.input
 
 

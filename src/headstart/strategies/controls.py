@@ -18,6 +18,11 @@ def tf_idf() -> Plan:
     return Plan("tf-idf", start="random", phases=(Solve("tf-idf"),))
 
 
+def boosting() -> Plan:
+    """Boosted trees on the cells of a table: the opponent of every source table."""
+    return Plan("boosting", start="random", phases=(Solve("boosting", stages=("*",), select="concat"),))
+
+
 def random_features() -> Plan:
     """Ridge on all stages of an untrained net: what the architecture alone gives."""
     return Plan("random-features", start="random", phases=(Solve("ridge", stages=("*",), select="concat"),))

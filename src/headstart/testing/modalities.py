@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Item, Modality
-from headstart.sources.card import ImageInput, Input, TextInput
+from headstart.sources.card import ImageInput, Input, TableInput, TextInput
 
 PICTURES = (ImageInput(size=32), ImageInput(size=48))
 
@@ -42,12 +42,15 @@ def _check_prepare(modality: Modality, item: Item, wanted: Input) -> None:
     found = modality.prepare(item, wanted)
     if isinstance(wanted, TextInput):
         shape, kind, called = (wanted.windows * wanted.window,), np.integer, "whole numbers"
+    elif isinstance(wanted, TableInput):
+        shape, kind, called = (2, len(wanted.columns) or found.shape[-1]), np.float32, "float32"
     else:
         shape, kind, called = (wanted.size, wanted.size, 3), np.uint8, "uint8"
     assert np.issubdtype(found.dtype, kind), f"prepare must give {called}, got {found.dtype}"
     assert found.shape == shape, f"prepare must give {shape} for that input, got {found.shape}"
     again = copy.deepcopy(modality).prepare(item, wanted)
-    assert np.array_equal(found, again), "prepare must be a function of example and input alone"
+    equal = np.array_equal(found, again, equal_nan=isinstance(wanted, TableInput))
+    assert equal, "prepare must be a function of example and input alone"
 
 
 def _check_sample(modality: Modality, item: Item, wanted: Input) -> None:
@@ -60,6 +63,8 @@ def _check_sample(modality: Modality, item: Item, wanted: Input) -> None:
 def _check_augment(modality: Modality, batch: Tensor) -> None:
     before = batch.clone()
     one, same, other = (modality.augment(batch, seed) for seed in (1, 1, 2))
+    before, batch = torch.nan_to_num(before), torch.nan_to_num(batch)
+    one, same, other = (torch.nan_to_num(changed) for changed in (one, same, other))
     assert torch.equal(batch, before), "augment must leave its batch alone and give a new one"
     assert one.shape == batch.shape, f"augment must keep the shape {tuple(batch.shape)}, got {tuple(one.shape)}"
     assert one.dtype == batch.dtype, f"augment must keep {batch.dtype}, got {one.dtype}"
@@ -83,7 +88,11 @@ def _check_raw(modality: Modality, item: Item, raw: Any, called: str) -> None:
     for name, values in found.items():
         flat = values.ndim == 2 and len(values) == len(prepared)
         assert flat, f"stage {name} of {called} must be (n, D), got {tuple(values.shape)}"
-        assert bool(torch.isfinite(values).all()), f"stage {name} of {called} must be finite"
-        assert torch.equal(values, tap(prepared)[name]), f"stage {name} of {called} must be repeatable"
+        tables = isinstance(raw.input, TableInput)  # where a cell has no number its value is not one
+        assert tables or bool(torch.isfinite(values).all()), f"stage {name} of {called} must be finite"
+        again = tap(prepared)[name]
+        assert torch.equal(torch.nan_to_num(values), torch.nan_to_num(again)), (
+            f"stage {name} of {called} must be repeatable"
+        )
     widths = {name: values.shape[1] for name, values in found.items()}
     assert widths == dict(raw.widths), f"{called} must have the widths that it states, got {widths}"

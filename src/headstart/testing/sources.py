@@ -92,7 +92,8 @@ def _check_order(source: Source, examples: Tensor) -> None:
     of_stage = {name: at for at, stage in enumerate(source.card.stages) for name in stage.parameters}
     parameters = dict(net.trunk.named_parameters())
     for at, (name, values) in enumerate(net.stages(examples).items()):
-        found = torch.autograd.grad(values.sum(), list(parameters.values()), retain_graph=True, allow_unused=True)
+        leads = values.sum() + 0 * sum(p.sum() for p in net.head.parameters())  # a stage may be of constants alone
+        found = torch.autograd.grad(leads, list(parameters.values()), retain_graph=True, allow_unused=True)
         grads = cast("tuple[Tensor | None, ...]", found)  # torch's annotation forgets allow_unused
         reached = [p for p, grad in zip(parameters, grads, strict=True) if grad is not None]
         ahead = [p for p in reached if of_stage[p] > at]

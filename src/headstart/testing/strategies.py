@@ -18,7 +18,8 @@ from headstart.data.dataset import Dataset, Item
 from headstart.data.store import Store
 from headstart.features.extract import extract
 from headstart.linear.catalog import ESTIMATORS
-from headstart.sources.card import Input, TextInput
+from headstart.linear.cells import NUMBER
+from headstart.sources.card import Input, TableInput, TextInput
 from headstart.sources.source import Source
 from headstart.sources.stages import resolve as stages_of
 from headstart.strategies.catalog import CONTROLS, STRATEGIES, plan
@@ -118,6 +119,8 @@ class Noise:
     def prepare(self, item: Item, card_input: Input) -> NDArray[Any]:
         """(size, size, 3) uint8, or the token numbers of all windows."""
         at = int(item.name)
+        if isinstance(card_input, TableInput):
+            return _row(card_input, at)
         if isinstance(card_input, TextInput):
             shape, kind = (card_input.windows * card_input.window,), np.int64
         else:
@@ -140,6 +143,13 @@ class Noise:
     def augment(self, batch: Tensor, seed: int) -> Tensor:
         """The batch, mirrored for odd seeds."""
         return batch.flip(2) if seed % 2 and batch.ndim == 4 else batch
+
+
+def _row(taken: TableInput, at: int) -> NDArray[np.float32]:
+    """(2, columns) prepared: noise on a level that is the class."""
+    width = len(taken.columns) or CLASSES
+    drawn = np.random.default_rng(at).normal(size=width) + at % CLASSES
+    return np.stack([drawn, np.full(width, NUMBER)]).astype(np.float32)
 
 
 def made(classes: tuple[str, ...]) -> Dataset:

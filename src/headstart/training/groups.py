@@ -72,7 +72,7 @@ def resolve(card: Card, net: nn.Module, rules: Sequence[Rule]) -> dict[str, floa
         UserError: a rule matches nothing, or a parameter is matched by no rule.
     """
     names = [name for name, _ in net.named_parameters() if not _unused(name, card)]
-    about = [rule for rule in rules if not _too_deep(rule.where, card)]
+    about = [rule for rule in rules if not _void(rule.where, card)]
     matched = [(rule, frozenset(_matches(rule.where, card, net, names))) for rule in about]
     for rule, found in matched:
         if not found:
@@ -98,10 +98,19 @@ def _in_trunk(name: str) -> str:
     return name.removeprefix("trunk.")
 
 
-def _too_deep(where: str, card: Card) -> bool:
-    """The rule is for a stage, counted from the end, that the net is too small to have: plans are for any depth."""
-    number = where.removeprefix("stage:-")
-    return number != where and number.isdecimal() and int(number) > len(card.stages)
+def _void(where: str, card: Card) -> bool:
+    """The rule is for a stage, counted from the end, that this net does not have, or for stages with nothing to learn.
+
+    Plans are for nets of any depth.
+    """
+    kind, _, rest = where.partition(":")
+    number = rest.removeprefix("-")
+    if kind != "stage" or not rest:
+        return False
+    if number != rest and number.isdecimal() and int(number) > len(card.stages):
+        return True
+    chosen = stage_names.resolve((rest,), card.stage_names())
+    return not any(stage.parameters for stage in card.stages if stage.name in chosen)
 
 
 def _matches(where: str, card: Card, net: nn.Module, names: Sequence[str]) -> Iterator[str]:

@@ -29,6 +29,7 @@ from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 from headstart.training.co_tune import own_head
 from headstart.training.loop import Epoch, Trained, measure, predict, train
+from headstart.training.pooled import pooled
 from headstart.training.solve import AND, Fits, Solved, class_rows, solve
 from headstart.training.trials import RATES, Choice, choices, halving
 from headstart.training.unit import Unit
@@ -227,6 +228,8 @@ class PlanLearner:
             return None
         if phase.estimator == "own-head":
             return self._own_head(view)
+        if phase.estimator == "pooled":
+            return pooled(phase, self.sources, view, features)
         return solve(phase, tuple(self.sources), view, features, self.fits)
 
     def _own_head(self, view: Dataset) -> Solved:

@@ -5,15 +5,16 @@ import re
 import torch
 
 from headstart.core.errors import UserError
+from headstart.nets.table_net import OUT, WIDTH, TableNet
 from headstart.sources.access import NOTHING_SPECIAL, Access
-from headstart.sources.builders import text_cnn
-from headstart.sources.card import Architecture, Card, Licence, Stage, TextInput
+from headstart.sources.builders import table_net, text_cnn
+from headstart.sources.card import Architecture, Card, Licence, Stage, TableInput, TextInput
 from headstart.sources.describe import describe
 from headstart.sources.providers.timm import build, taken
 from headstart.sources.source import Source
 
 NAME = re.compile(r"(?P<architecture>[^@#]+)(@(?P<size>[1-9]\d{0,3}))?(#(?P<seed>\d+))?")
-TEXT_CNN = "text-cnn"
+TEXT_CNN, TABLE_NET = "text-cnn", "table-net"
 WORDS = TextInput(tokenizer="")
 FREE = Licence(name="none needed", commercial=True)
 
@@ -27,8 +28,10 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     match = NAME.fullmatch(name)
     if match is None:
         raise UserError("random:ARCH, random:ARCH@SIZE or random:ARCH@SIZE#SEED", f"random:{name}", "See timm's names.")
-    if match["architecture"] == TEXT_CNN:
-        return _text(name, match)
+    if match["architecture"] in SMALL and match["size"]:
+        raise UserError(f"random:{match['architecture']}, with #SEED or without", f"random:{name}", "It has no size.")
+    if match["architecture"] in SMALL:
+        return SMALL[match["architecture"]](name, int(match["seed"] or 0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(match["seed"] or 0))
         model = build(match["architecture"])
@@ -40,13 +43,11 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     return Source(card, model)
 
 
-def _text(name: str, match: re.Match[str]) -> Source:
+def _text(name: str, seed: int) -> Source:
     """The small net for texts."""
-    if match["size"]:
-        raise UserError("random:text-cnn or random:text-cnn#SEED", f"random:{name}", "A text has no size.")
     architecture = Architecture(name=TEXT_CNN, builder=TEXT_CNN)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(match["seed"] or 0))
+        torch.manual_seed(seed)
         model = text_cnn(architecture)
     parameters = [key for key, _ in model.named_parameters()]
     stages = (
@@ -58,3 +59,29 @@ def _text(name: str, match: re.Match[str]) -> Source:
         licence=FREE, trained_on=None, parameters=sum(p.numel() for p in model.parameters()),
     )  # fmt: skip
     return Source(card, model)
+
+
+def _rows(name: str, seed: int) -> Source:
+    """The small net for tables of any columns."""
+    architecture = Architecture(name=TABLE_NET, builder=TABLE_NET)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = table_net(architecture)
+    card = Card(
+        name=f"random:{name}", architecture=architecture, input=TableInput(), stages=table_stages(model), head="",
+        norms=("columns.norm",), licence=FREE, trained_on=None, parameters=sum(p.numel() for p in model.parameters()),
+    )  # fmt: skip
+    return Source(card, model)
+
+
+def table_stages(model: TableNet) -> tuple[Stage, ...]:
+    """The layers of a net for tables that learn."""
+    names = [name for name, _ in model.named_parameters()]
+
+    def stage(name: str, tap: str, dim: int) -> Stage:
+        return Stage(name=name, tap=tap, dim=dim, parameters=tuple(n for n in names if n.startswith(f"{name}.")))
+
+    return stage("columns", "columns", WIDTH), stage("hidden", "hidden", WIDTH), stage("upper", "", OUT)
+
+
+SMALL = {TEXT_CNN: _text, TABLE_NET: _rows}

@@ -1,0 +1,167 @@
+"""Tables of numbers and categories -> a data set, a row an example."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.core.errors import UserError, did_you_mean
+from headstart.core.problem import Task
+from headstart.core.progress import Progress
+from headstart.core.record import SkippedFile
+from headstart.data.dataset import Dataset, Item
+from headstart.data.folders import Entry
+from headstart.data.labelled import Opened, Where, labelled
+from headstart.data.tables import ENDINGS, SPLITS, open_table, values
+from headstart.modalities.table.columns import Cell, find, number
+from headstart.modalities.table.columns import read as read_column
+from headstart.modalities.table.modality import TableModality
+from headstart.modalities.table.prepare import kind_of
+from headstart.sources.card import Column
+
+EMPTY = "nothing in any column"
+
+
+def read_at(where: Where, progress: Progress) -> Dataset:
+    """Read labelled rows.
+
+    Args:
+        where: they lie.
+        progress: shows the pass.
+
+    Raises:
+        UserError: there is nothing that could be learned from.
+    """
+    known: list[Column] = []
+    said: list[str] = []
+
+    def rows(table: pa.Table, path: Path, target: str) -> Sequence[Entry | None]:
+        with progress.step("reading", len(table)) as step:
+            if not known:
+                found = find(table, _no_inputs(table, where, target), values(table, target))
+                known.extend(sorted(found.columns, key=lambda one: one.name))
+                said.extend(found.warnings)
+                _check_some(known, table, path)
+                cells = found.cells
+            else:
+                cells = aligned(table, path, known)
+            step.advance(len(table))
+        return [Entry(name, path, None, content=row) for name, row in _written(cells, known, path.name)]
+
+    data = labelled(where, TableModality(), rows, lambda entries: [_opened(entry) for entry in entries])
+    column = json.dumps({one.name: one.kind for one in known})
+    return replace(data, modality=TableModality(tuple(known)), column=column, warnings=(*data.warnings, *said))
+
+
+def read_inputs(given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
+    """Rows without labels, to be predicted, in the order given.
+
+    Args:
+        given: strings are rows in JSON, `{"age": 31, "sex": "f"}`; a path is a table.
+        task: what is predicted.
+        column: names and kinds of the columns that the run has read, as `read_at` leaves them in the data set.
+
+    Raises:
+        UserError: nothing was given, or the first thing that cannot be read.
+    """
+    kinds = json.loads(column or "{}")
+    known = [Column(name=name, kind=kind) for name, kind in kinds.items()]
+    items: list[Item] = []
+    for at, one in enumerate(given, 1):
+        if isinstance(one, Path):
+            if one.suffix.lower() not in ENDINGS:
+                raise UserError("a table", str(one), f"Tables end in {', '.join(ENDINGS)}.")
+            cells, name = aligned(open_table(one), one, known), str(one)
+        else:
+            cells, name = _row(one, known), f"row {at}"
+        several = isinstance(one, Path)
+        for row, content in _written(cells, known, name):
+            found = _opened(Entry(row if several else name, Path(), None, content=content), keep=True)
+            assert isinstance(found, Item), "rows without values are kept here"
+            items.append(found)
+    if not items:
+        raise UserError("at least one row", "none", "Name a table, or give rows in JSON.")
+    nobody = np.full(len(items), -1)
+    return Dataset("", tuple(items), nobody, np.arange(len(items)), task, TableModality(tuple(known)))
+
+
+def aligned(table: pa.Table, path: Path, known: Sequence[Column]) -> dict[str, list[Cell]]:
+    """The cells of the known columns of another table; what is there beside them is not read.
+
+    Raises:
+        UserError: a column is missing, or holds another kind of values.
+    """
+    found: dict[str, list[Cell]] = {}
+    for column in known:
+        if column.name not in table.column_names:
+            do = did_you_mean(column.name, table.column_names)
+            raise UserError(f"a column {column.name!r} in {path}", "none", do)
+        kind, cells = read_column(table[column.name])
+        empty = all(one is None for one in cells)
+        if kind == "number" and column.kind == "category":
+            kind, cells = "category", [*_spelled(cells)]
+        if kind != column.kind and not empty:
+            came = f"{kind or 'neither'} ({table[column.name].type})"
+            raise UserError(f"a {column.kind} in column {column.name!r} of {path}", came, "Give it the same type.")
+        found[column.name] = cells
+    return found
+
+
+def _spelled(cells: Sequence[Cell]) -> Iterator[Cell]:
+    """Numbers as categories, such as codes that another table has among letters."""
+    for one in cells:
+        yield f"{one:g}" if isinstance(one, float) else one
+
+
+def _no_inputs(table: pa.Table, where: Where, target: str) -> list[str | None]:
+    """Columns that say something else than what an example is like."""
+    parts = [name for name in table.column_names if name.casefold() in SPLITS]
+    speaks = [
+        name for name in parts if {"train", "test"} & {str(v).casefold() for v in table[name].unique().to_pylist()}
+    ]
+    return [target, where.group, *speaks]
+
+
+def _check_some(known: Sequence[Column], table: pa.Table, path: Path) -> None:
+    if not known:
+        came = f"none among {', '.join(table.column_names)}"
+        raise UserError(f"a column of numbers or categories in {path}", came, "Beside the target there must be one.")
+
+
+def _row(text: str, known: Sequence[Column]) -> dict[str, list[Cell]]:
+    """One row out of JSON."""
+    try:
+        row = json.loads(text)
+    except ValueError:
+        row = None
+    if not isinstance(row, Mapping):
+        raise UserError('a row in JSON, such as {"age": 31}', repr(text[:60]), "Paths must be given as pathlib.Path.")
+    strange = next((name for name in row if name not in {one.name for one in known}), None)
+    if strange is not None:
+        do = did_you_mean(str(strange), [one.name for one in known])
+        raise UserError("a column that the run has read", repr(strange), do)
+    found: dict[str, list[Cell]] = {}
+    for column in known:
+        value = row.get(column.name)
+        if value is not None and (not isinstance(value, float | int | str) or kind_of(value) != column.kind):
+            raise UserError(f"a {column.kind} in column {column.name!r}", repr(value), "Give it the same type.")
+        found[column.name] = [number(value) if column.kind == "number" else value]
+    return found
+
+
+def _written(cells: Mapping[str, list[Cell]], known: Sequence[Column], name: str) -> list[tuple[str, str]]:
+    """Every row's name and its content in JSON."""
+    names = [column.name for column in known]
+    rows = zip(*(cells[one] for one in names), strict=True)
+    return [(f"{name}:{at}", json.dumps(dict(zip(names, row, strict=True)))) for at, row in enumerate(rows, 1)]
+
+
+def _opened(entry: Entry, *, keep: bool = False) -> Opened:
+    content = entry.content or ""
+    if not keep and all(one is None for one in json.loads(content).values()):
+        return SkippedFile(name=entry.name, why=EMPTY)
+    return Item(entry.name, entry.path, sha256(content.encode()).hexdigest(), content)

@@ -1,0 +1,67 @@
+"""Who reads tables of numbers and categories."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.core.errors import HeadstartError, UserError
+from headstart.core.problem import Task
+from headstart.core.progress import Progress
+from headstart.data.dataset import Dataset, Item
+from headstart.data.labelled import Where
+from headstart.data.store import Store
+from headstart.data.tables import ENDINGS, is_file, open_table
+from headstart.modalities.table.columns import is_text, numbered, read
+from headstart.modalities.table.modality import TABLE
+from headstart.modalities.table.read import read_at, read_inputs
+
+LOOKED_AT = 500  # rows
+SHOWN = 12  # cells
+
+
+class TableReader:
+    """See `headstart.modalities.catalog.Reader`."""
+
+    modality = TABLE
+    strategies = ("zero-shot", "shrunk", "pooled", "linear", "earlier", "all-stages", "lp-ft", "finetune")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """None ships: tables have nothing in common but what their columns say.
+
+        Raises:
+            UserError: always, with what to do.
+        """
+        do = "Name a larger table with the same columns: --from SOURCE.csv, or --source table:SOURCE.csv@COLUMN."
+        raise UserError("a source table", "none", do)
+
+    def recognises(self, where: Where) -> bool:
+        """A table mostly of numbers and categories, without texts and names of files."""
+        if where.text is not None or where.path.suffix.lower() not in ENDINGS or not where.path.is_file():
+            return False
+        try:
+            table = open_table(where.path).slice(0, LOOKED_AT)
+        except HeadstartError:  # reading it will say so
+            return False
+        inputs = [name for name in table.column_names if name not in (where.target, where.group)]
+        columns = {name: read(table[name]) for name in inputs}
+        strings = [cells for kind, cells in columns.values() if kind == "category"]
+        files = any(is_file(where.path.parent, str(one)) for cells in strings for one in cells if one is not None)
+        if files or any(is_text(cells) for cells in strings):
+            return False
+        telling = [name for name, (kind, cells) in columns.items() if kind and not numbered(name, cells)]
+        return len(telling) > len(inputs) / 2
+
+    def read(self, where: Where, store: Store, progress: Progress) -> Dataset:  # noqa: ARG002 - nothing to decode
+        """Labelled rows."""
+        return read_at(where, progress)
+
+    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
+        """Rows to predict."""
+        return read_inputs(given, task, column)
+
+    def shown(self, item: Item) -> str:
+        """Its first cells."""
+        row = json.loads(item.content)
+        said = [f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in row.items() if value]
+        return ", ".join(said[:SHOWN]) + (" …" if len(said) > SHOWN else "")
