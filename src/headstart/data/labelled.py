@@ -19,6 +19,8 @@ from headstart.data.tables import ENDINGS, Rows, read_table
 
 UNLABELLED = "no label"
 Opened = Item | SkippedFile
+Found = tuple[list[Entry], str]
+"""Entries, and the name of what is predicted."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,17 @@ class Where:
     text: str | None = None
 
 
+def _no_other(_where: Where) -> Found | None:
+    """There are folders and tables only."""
+    return None
+
+
 def labelled(
-    where: Where, modality: Modality, rows: Rows, opened: Callable[[Sequence[Entry]], Sequence[Opened]]
+    where: Where,
+    modality: Modality,
+    rows: Rows,
+    opened: Callable[[Sequence[Entry]], Sequence[Opened]],
+    other: Callable[[Where], Found | None] = _no_other,
 ) -> Dataset:
     """Read labelled examples.
 
@@ -50,13 +61,14 @@ def labelled(
         modality: what kind of data they are.
         rows: what the rows of a table hold.
         opened: an item for each entry that can be used, else the reason why not.
+        other: what a form that only this kind of data has holds; None where it is no such form.
 
     Raises:
         UserError: there is nothing that could be learned from.
     """
-    entries, name = _entries(where, rows)
+    entries, name = _entries(where, rows, other)
     if where.test is not None:
-        entries = _with_test(entries, where, rows)
+        entries = _with_test(entries, where, rows, other)
     if not entries:
         raise UserError(
             FORMS, f"{where.path} without any file or row in it", "Put those of each class into its own folder."
@@ -72,14 +84,15 @@ def labelled(
     return checked(replace(data, warnings=tuple(_lost(where.path, entries, data))))
 
 
-def _entries(where: Where, rows: Rows) -> tuple[list[Entry], str]:
-    """Entries and the name of what is predicted."""
+def _entries(where: Where, rows: Rows, other: Callable[[Where], Found | None]) -> Found:
     path, target, group = where.path, where.target, where.group
     if not path.exists():
         near = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
         raise UserError(
             FORMS, f"{path}, which does not exist", f"Beside it: {', '.join(sorted(near)[:8]) or 'nothing'}."
         )
+    if (found := other(where)) is not None:
+        return found
     if path.is_dir():
         if (target, group, where.text) != (None, None, None):
             raise UserError("a table for --target, --group and --text", f"the folder {path}", "Leave the flag out.")
@@ -89,7 +102,9 @@ def _entries(where: Where, rows: Rows) -> tuple[list[Entry], str]:
     return read_table(path, target, group, rows)
 
 
-def _with_test(entries: Sequence[Entry], where: Where, rows: Rows) -> list[Entry]:
+def _with_test(
+    entries: Sequence[Entry], where: Where, rows: Rows, other: Callable[[Where], Found | None]
+) -> list[Entry]:
     """The entries as the training part, and those of `test` beside them."""
     test = where.test
     assert test is not None, "there is one"
@@ -98,7 +113,7 @@ def _with_test(entries: Sequence[Entry], where: Where, rows: Rows) -> list[Entry
             "one test part", f"one inside the data and --test {test}", "Leave --test out, or move one away."
         )
     columns = {"target": None, "group": None, "text": None} if test.is_dir() else {}
-    others, _ = _entries(replace(where, path=test, **columns), rows)
+    others, _ = _entries(replace(where, path=test, **columns), rows, other)
     if not others:
         raise UserError("examples in --test", f"{test} without any file in it", "Name a folder or table with some.")
     tested = [replace(entry, name=f"{test.name}/{entry.name}", part="test") for entry in others]

@@ -37,7 +37,17 @@ def read_table(path: Path, target: str | None, group: str | None, rows: Rows) ->
     Raises:
         UserError: it cannot be read, a column is missing, no row holds anything, or the target is no class.
     """
-    table = open_table(path)
+    return read_rows(open_table(path), path, target, group, rows)
+
+
+def read_rows(
+    table: pa.Table, path: Path, target: str | None, group: str | None, rows: Rows
+) -> tuple[list[Entry], str]:
+    """The rows of a table that is open, and the name of its target; see `read_table`.
+
+    Raises:
+        UserError: a column is missing, no row holds anything, or the target is no class.
+    """
     columns = table.column_names
     if target is None:
         raise UserError(

@@ -9,6 +9,8 @@ ESTIMATORS = Registry(
         "kernel-ridge": "headstart.linear.heads:KernelRidge",
         "prototype": "headstart.linear.heads:Prototype",
         "majority": "headstart.linear.heads:Majority",
+        "minirocket": "headstart.linear.minirocket:MiniRocket",
+        "dtw": "headstart.linear.dtw:Dtw",
         "tf-idf": "headstart.linear.tf_idf:TfIdf",
     },
     group="headstart.estimators",

@@ -6,6 +6,7 @@ from headstart.core.registry import Registry
 from headstart.sources.added import entries
 from headstart.sources.card import Availability
 from headstart.sources.packages import here
+from headstart.sources.series_wheels import SERIES_WHEELS, SeriesWheel
 from headstart.sources.text_wheels import TEXT_WHEELS, TextWheel
 from headstart.sources.wheels import DARKNETS, WHEELS, DarknetWheel, Wheel
 
@@ -41,6 +42,9 @@ BUILDERS = Registry(
         "digit-cnn": "headstart.sources.builders:digit_cnn",
         "text": "headstart.sources.providers.text:construct",
         "text-cnn": "headstart.sources.builders:text_cnn",
+        "timenet": "headstart.sources.providers.series:timenet",
+        "fracast": "headstart.sources.providers.series:fracast",
+        "series-cnn": "headstart.sources.providers.series:series_cnn",
         "word-table": "headstart.sources.builders:word_table",
     },
     group="headstart.builders",
@@ -106,15 +110,15 @@ FORMS = (
         "none needed",
         "nothing",
         None,
-        "any architecture of timm, or text-cnn, untrained",
+        "any architecture of timm, or text-cnn, series-cnn, timenet, untrained",
         form=True,
     ),
 )
 
 
-def packages() -> dict[str, Wheel | TextWheel | DarknetWheel]:
+def packages() -> dict[str, Wheel | TextWheel | SeriesWheel | DarknetWheel]:
     """Every packaged source by its full name."""
-    wheels = {f"wheel:{name}": row for name, row in {**WHEELS, **TEXT_WHEELS}.items()}
+    wheels = {f"wheel:{name}": row for name, row in {**WHEELS, **TEXT_WHEELS, **SERIES_WHEELS}.items()}
     return {**wheels, **{f"darknet:{name}": row for name, row in DARKNETS.items()}}
 
 

@@ -2,7 +2,7 @@
 
 from headstart.core.errors import UserError
 from headstart.data.dataset import Dataset
-from headstart.sources.card import Card, TextInput
+from headstart.sources.card import KINDS, Card, ImageInput
 
 RATIO = 10  # "much more data for the source task": at least so many times the target's
 
@@ -17,13 +17,11 @@ def check_readable(card: Card, data: Dataset) -> None:
         UserError: it takes another kind of data, or another number of channels.
     """
     taken = card.input
-    kind = "text" if isinstance(taken, TextInput) else "image"
+    kind = KINDS[type(taken)]
     if kind != data.modality.name:
         came = f"{card.name}, which takes {kind} data"
         raise UserError(f"a source for {data.modality.name} data", came, "See headstart sources list.")
-    if isinstance(taken, TextInput):
-        return
-    if taken.colour not in PICTURE and taken.channels != len("RGB"):
+    if isinstance(taken, ImageInput) and taken.colour not in PICTURE and taken.channels != len("RGB"):
         came = f"{card.name}, which takes {taken.channels} channels"
         raise UserError(f"a source that takes {data.modality.name} data as it is read", came, "Leave +channels: out.")
 

@@ -41,6 +41,8 @@ CONTROLS = Registry(
         "majority": "headstart.strategies.controls:majority",
         "raw": "headstart.strategies.controls:raw",
         "tf-idf": "headstart.strategies.controls:tf_idf",
+        "minirocket": "headstart.strategies.controls:minirocket",
+        "dtw": "headstart.strategies.controls:dtw",
         "random-features": "headstart.strategies.controls:random_features",
         "scratch": "headstart.strategies.controls:scratch",
         "scratch-twin": "headstart.strategies.controls:scratch_twin",

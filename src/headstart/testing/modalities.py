@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Item, Modality
-from headstart.sources.card import ImageInput, Input, TextInput
+from headstart.sources.card import ImageInput, Input, SeriesInput, TextInput
 
 PICTURES = (ImageInput(size=32), ImageInput(size=48))
 
@@ -19,7 +19,7 @@ def check_modality(modality: Modality, item: Item, inputs: Sequence[Input] = PIC
 
     Args:
         modality: to be checked.
-        item: a picture that is not of one colour all over; a text of more than one word.
+        item: a picture that is not of one colour all over; a text of more than one word; a series of several steps.
         inputs: what sources of this kind of data may ask for.
 
     Raises:
@@ -42,12 +42,18 @@ def _check_prepare(modality: Modality, item: Item, wanted: Input) -> None:
     found = modality.prepare(item, wanted)
     if isinstance(wanted, TextInput):
         shape, kind, called = (wanted.windows * wanted.window,), np.integer, "whole numbers"
+    elif isinstance(wanted, SeriesInput):
+        channels = wanted.channels or len(found)
+        each = wanted.length if wanted.channels else wanted.length // channels
+        shape, kind, called = (channels, each), np.float32, "float32"
     else:
         shape, kind, called = (wanted.size, wanted.size, 3), np.uint8, "uint8"
     assert np.issubdtype(found.dtype, kind), f"prepare must give {called}, got {found.dtype}"
     assert found.shape == shape, f"prepare must give {shape} for that input, got {found.shape}"
     again = copy.deepcopy(modality).prepare(item, wanted)
-    assert np.array_equal(found, again), "prepare must be a function of example and input alone"
+    assert np.array_equal(found, again, equal_nan=bool(kind is np.float32)), (
+        "prepare must be a function of example and input alone"
+    )
 
 
 def _check_sample(modality: Modality, item: Item, wanted: Input) -> None:

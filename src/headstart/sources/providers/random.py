@@ -1,6 +1,7 @@
 """`random:ARCH[@SIZE][#SEED]`: the architecture only. The control of every pre-trained source."""
 
 import re
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -9,6 +10,7 @@ from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.builders import text_cnn
 from headstart.sources.card import Architecture, Card, Licence, Stage, TextInput
 from headstart.sources.describe import describe
+from headstart.sources.providers.series import SERIES_CNN, TIMENET, describe_series, untrained
 from headstart.sources.providers.timm import build, taken
 from headstart.sources.source import Source
 
@@ -27,8 +29,11 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     match = NAME.fullmatch(name)
     if match is None:
         raise UserError("random:ARCH, random:ARCH@SIZE or random:ARCH@SIZE#SEED", f"random:{name}", "See timm's names.")
-    if match["architecture"] == TEXT_CNN:
-        return _text(name, match)
+    if match["architecture"] in SMALL:
+        if match["size"]:
+            do = "Texts and series have no size."
+            raise UserError("random:ARCH or random:ARCH#SEED", f"random:{name}", do)
+        return SMALL[match["architecture"]](name, match)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(match["seed"] or 0))
         model = build(match["architecture"])
@@ -42,8 +47,6 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
 
 def _text(name: str, match: re.Match[str]) -> Source:
     """The small net for texts."""
-    if match["size"]:
-        raise UserError("random:text-cnn or random:text-cnn#SEED", f"random:{name}", "A text has no size.")
     architecture = Architecture(name=TEXT_CNN, builder=TEXT_CNN)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(match["seed"] or 0))
@@ -58,3 +61,17 @@ def _text(name: str, match: re.Match[str]) -> Source:
         licence=FREE, trained_on=None, parameters=sum(p.numel() for p in model.parameters()),
     )  # fmt: skip
     return Source(card, model)
+
+
+def _series(name: str, match: re.Match[str]) -> Source:
+    """A net for series."""
+    architecture, model = untrained(match["architecture"], int(match["seed"] or 0))
+    card = describe_series(model, name=f"random:{name}", architecture=architecture, licence=FREE, trained_on=None)
+    return Source(card, model)
+
+
+SMALL: Mapping[str, Callable[[str, re.Match[str]], Source]] = {
+    TEXT_CNN: _text,
+    SERIES_CNN: _series,
+    TIMENET: _series,
+}
