@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 LAYERS, WIDTH = 3, 60
-DROPPED = 0.4  # of what one layer hands to the next, while learning
+DROPPED = 0.0  # of what one layer hands to the next, while learning
 VALUES = 0  # the plane of (b, 2, t) series that holds values; the other says where they are real
 
 

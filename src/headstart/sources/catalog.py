@@ -97,6 +97,7 @@ FORMS = (
     _form("torchvision:NAME[.WEIGHTS]", "hub", "any classifier of torchvision"),
     _form("hub:ORG/NAME", "hub", "an encoder of transformers, for pictures or texts, or a folder; safetensors only"),
     _form("file:ARCH@PATH", "local", "weights of an architecture of timm; --trust where nobody states their hash"),
+    _form("file:FOLDER", "local", "what headstart pretrain has written"),
     _form("keras:[ARCH@]PATH", "local", "a .keras or .h5 file of a classic application"),
     _form("darknet:PATH.cfg[,PATH.weights]", "local", "a Darknet net"),
     _form("glove:PATH", "local", "a text file of GloVe, as a source of texts"),

@@ -14,7 +14,7 @@ from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset, Item, Part
-from headstart.data.folders import Entry
+from headstart.data.folders import Entry, below
 from headstart.data.labelled import Found, Opened, Where, labelled
 from headstart.data.tables import ENDINGS, open_table, read_rows
 from headstart.modalities.series import tables
@@ -105,6 +105,21 @@ def unlabelled(path: Path) -> list[Entry]:
     table = open_table(path)
     table = tables.gathered(table, path, None, None) if tables.is_long(table) else table
     return [entry for entry in tables.rows(table, path, None) if entry is not None]
+
+
+def unlabelled_below(path: Path) -> list[np.ndarray]:
+    """(channels, steps) of every usable series of a file; of a folder: of X_TRAIN, or of every file of series in it.
+
+    Raises:
+        UserError: it is not there, or cannot be read.
+    """
+    files = [path]
+    if path.is_dir():
+        pairs = _pairs(path)
+        known = (*FILES, *ENDINGS)
+        files = [_one_pair(path, pairs)["train"]] if pairs else [p for p in below(path) if p.suffix.lower() in known]
+    found = [filled(unpacked(entry.content or "1:"))[0] for file in files for entry in unlabelled(file)]
+    return [values for values in found if not _unusable(values)]
 
 
 def own_forms(where: Where) -> Found | None:

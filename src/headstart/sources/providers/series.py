@@ -19,9 +19,9 @@ from headstart.sources.source import Source
 from headstart.sources.surgery import measured
 
 TIMENET, SERIES_CNN, FRACAST = "timenet", "series-cnn", "fracast"
-TIMENET_INPUT = SeriesInput(length=256)
+TIMENET_INPUT = SeriesInput(length=512)
 OPTIONS: Mapping[str, Mapping[str, int]] = {TIMENET: {"layers": LAYERS, "width": WIDTH}, SERIES_CNN: {}}
-POOLED: Mapping[str, Pooling] = {TIMENET: "last", SERIES_CNN: "moments", FRACAST: "moments"}
+POOLED: Mapping[str, Pooling] = {TIMENET: "moments", SERIES_CNN: "moments", FRACAST: "moments"}
 TAPS: Mapping[str, str] = {TIMENET: "layers", SERIES_CNN: "blocks", FRACAST: "after"}  # lists of modules, one a stage
 ENDS = {TIMENET: "states"}  # a stage behind the list, which is the output; else the last of the list is
 
