@@ -22,12 +22,14 @@ from headstart.advisor.survey import Question, Survey, survey
 from headstart.advisor.work import Asked, Work
 from headstart.core.comparison import NONE, ComparisonRecord
 from headstart.core.errors import UserError
+from headstart.core.problem import Kind
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record, Verdict
 from headstart.data.dataset import Dataset
 from headstart.data.labelled import Where
 from headstart.data.store import Store
 from headstart.evaluation.delivery import Asked as Deliver
+from headstart.metrics.scores import deciding
 from headstart.metrics.scores import metric as metric_named
 from headstart.modalities import catalog as kinds
 from headstart.report.page import write as write_report
@@ -51,7 +53,7 @@ class Result:
         return self.record.verdict
 
     def predict(self, given: Sequence[str | Path], progress: Progress | None = None) -> list[Prediction]:
-        """Labels and calibrated probabilities.
+        """Labels and calibrated probabilities, or numbers and how far they are off.
 
         Args:
             given: picture files; or texts, as strings, and paths of files with texts.
@@ -84,6 +86,7 @@ def read(
     *,
     target: str | None = None,
     text: str | None = None,
+    kind: Kind | None = None,
     group: str | None = None,
     test: str | None = None,
 ) -> Dataset:
@@ -92,7 +95,7 @@ def read(
     Raises:
         UserError: nothing usable is there.
     """
-    reader, where = _lies(path, target, group, test, text)
+    reader, where = _lies(path, target, group, test, text, kind)
     return reader.read(where, Store(), Silent())
 
 
@@ -110,11 +113,12 @@ def fit(
     *,
     target: str | None = None,
     text: str | None = None,
+    kind: Kind | None = None,
     sources: Sequence[str] = (),
     strategies: Sequence[str] = (),
     stage: str | None = None,
     minutes: float = 10.0,
-    metric: str = "accuracy",
+    metric: str | None = None,
     test: str | None = None,
     group: str | None = None,
     deliver: Deliver = "auto",
@@ -132,11 +136,12 @@ def fit(
         path: the data.
         target: the label column of a table.
         text: the column of a table that holds texts; found where it is not named.
+        kind: of task: classification, multi-label or regression; found from the target where it is not named.
         sources: names to choose from; none means the packaged defaults.
         strategies: names to choose from; none means all.
         stage: forces the stage of the closed-form strategies ("last", a name, an index).
         minutes: of work on this machine.
-        metric: that decides.
+        metric: that decides; accuracy, mean average precision of labels, or R2 of numbers where none is named.
         test: a test set of the same form.
         group: a column whose equal values never cross a fold.
         deliver: "auto" decides by the gate; "transfer" and "control" overrule it.
@@ -153,18 +158,16 @@ def fit(
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
     replayed, sources, strategies, stage, minutes = _as_before(replay, sources, strategies, stage, minutes)
-    reader, where = _lies(path, target, group, test, text)
+    reader, where = _lies(path, target, group, test, text, kind)
     wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
-    with clock.stage("read"):
-        data = reader.read(where, store, shown)
+    data = _read(reader, where, store, shown, clock)
     loaded = _loaded(data.modality.fitting(wanted[0]), access, shown, clock)
     asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
     finished = store.root / "runs" / (_digest(asked) + "-tested" * self_test) if out is None else Path(out)
     if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
         return Result(known, finished)
-    work, folder = runs.begin(runs.free(finished), asked, replayed), runs.unfinished(finished)
-    question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
-    return _finish(_surveyed(question, work, store, shown, clock), finished, clock, thumbnails, self_test)
+    question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
+    return _finish(_surveyed(question, replayed, finished, store, shown, clock), finished, clock, thumbnails, self_test)
 
 
 def advise(
@@ -172,10 +175,11 @@ def advise(
     *,
     target: str | None = None,
     text: str | None = None,
+    kind: Kind | None = None,
     sources: Sequence[str] = (),
     strategies: Sequence[str] = (),
     minutes: float = 1.0,
-    metric: str = "accuracy",
+    metric: str | None = None,
     test: str | None = None,
     group: str | None = None,
     seed: int = 0,
@@ -184,10 +188,9 @@ def advise(
 ) -> AdviceResult:
     """Measure what is cheap to measure, train nothing for keeps: every option with its estimate, minutes and reason."""
     shown, clock, store = progress or Silent(), Clock(), Store()
-    reader, where = _lies(path, target, group, test, text)
+    reader, where = _lies(path, target, group, test, text, kind)
     wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
-    with clock.stage("read"):
-        data = reader.read(where, store, shown)
+    data = _read(reader, where, store, shown, clock)
     loaded = _loaded(data.modality.fitting(wanted[0]), access, shown, clock)
     asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -204,11 +207,12 @@ def compare(
     *,
     target: str | None = None,
     text: str | None = None,
+    kind: Kind | None = None,
     sources: Sequence[str] = (),
     strategies: Sequence[str] = (),
     seeds: int = 3,
     epochs: int | None = None,
-    metric: str = "accuracy",
+    metric: str | None = None,
     group: str | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -221,11 +225,12 @@ def compare(
         path: the data.
         target: the label column of a table.
         text: the column of a table that holds texts; found where it is not named.
+        kind: of task: classification, multi-label or regression; found from the target where it is not named.
         sources: names, "none" among them for the controls; nothing means the packaged defaults and "none".
         strategies: names; none means all that `fit` tries.
         seeds: fold maps to repeat everything on, each with training seeds of its own.
         epochs: tried at most by whatever trains.
-        metric: that orders the table, and that gains are measured in.
+        metric: that orders the table, and that gains are measured in; as `fit` has it where none is named.
         group: a column whose equal values never cross a fold.
         out: a folder for `comparison.json`, `predictions.parquet` and the work; what is done there is not done again,
             whatever the table was that it was done for.
@@ -237,7 +242,7 @@ def compare(
         UserError: whatever the user can mend.
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
-    reader, where = _lies(path, target, group, None, text)
+    reader, where = _lies(path, target, group, None, text, kind)
     named, controls = columns(sources or (*reader.sources, NONE), seeds, epochs)
     wanted = _checked(named, strategies or reader.strategies, metric, NO_BUDGET)
     data = reader.read(where, store, shown)
@@ -259,11 +264,21 @@ def load(run: str | Path) -> Result:
 
 
 def _lies(
-    path: str | Path, target: str | None, group: str | None, test: str | Path | None, text: str | None
+    path: str | Path,
+    target: str | None,
+    group: str | None,
+    test: str | Path | None,
+    text: str | None,
+    kind: Kind | None,
 ) -> tuple[kinds.Reader, Where]:
     """Who reads the data, and where it lies."""
-    where = Where(Path(path), target, group, None if test is None else Path(test), text)
+    where = Where(Path(path), target, group, None if test is None else Path(test), text, kind)
     return kinds.reader(kinds.kind_of(where)), where
+
+
+def _read(reader: kinds.Reader, where: Where, store: Store, progress: Progress, clock: Clock) -> Dataset:
+    with clock.stage("read"):
+        return reader.read(where, store, progress)
 
 
 def _as_before(
@@ -276,8 +291,11 @@ def _as_before(
     return work, sources or was.sources, strategies or was.strategies, stage or was.stage, was.minutes
 
 
-def _surveyed(question: Question, work: Work | None, store: Store, shown: Progress, clock: Clock) -> Survey:
+def _surveyed(
+    question: Question, replayed: Work | None, finished: Path, store: Store, shown: Progress, clock: Clock
+) -> Survey:
     """The survey; a mistake that shows there leaves nothing behind, unless earlier work can be resumed."""
+    work = runs.begin(runs.free(finished), question.asked, replayed)
     resumable = any((question.folder / "units").glob("*"))
     try:
         return survey(question, work, store, shown, clock)
@@ -324,10 +342,11 @@ def _record(found: Survey, study: Study, clock: Clock) -> Record:
 
 
 def _checked(
-    sources: Sequence[str], strategies: Sequence[str], metric: str, minutes: float
+    sources: Sequence[str], strategies: Sequence[str], metric: str | None, minutes: float
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names and numbers that can be refused before anything is read."""
-    metric_named(metric)
+    if metric is not None:
+        metric_named(metric)
     work_file.check_minutes(minutes)
     return tuple(sources), known_strategies(strategies)
 
@@ -345,14 +364,15 @@ def _asked(
     wanted: tuple[tuple[str, ...], tuple[str, ...]],
     stage: str | None,
     minutes: float,
-    metric: str,
+    metric: str | None,
     deliver: Deliver,
     seed: int,
 ) -> Asked:
     return Asked(
         fingerprint=data.fingerprint, target=target, text=data.column, sources=tuple(loaded),
         identities=tuple(one.identity for one in loaded.values()), strategies=wanted[1], stage=stage, minutes=minutes,
-        metric=metric, deliver=deliver, seed=seed, plans=fingerprint(),
+        metric=deciding(metric, data.task.kind).name, kind=data.task.kind, deliver=deliver,
+        seed=seed, plans=fingerprint(),
     )  # fmt: skip
 
 

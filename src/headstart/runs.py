@@ -26,10 +26,10 @@ from headstart.core.record import Record
 from headstart.data.dataset import Item
 from headstart.data.store import Store
 from headstart.evaluation import evidence as kept
+from headstart.evaluation.class_weights import Reading
 from headstart.features.backends import FLOAT32, Mode
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
-from headstart.metrics.calibration import scale
 from headstart.modalities.catalog import reader
 from headstart.report.inputs import mistakes
 from headstart.sources.card import Card
@@ -40,6 +40,7 @@ from headstart.training.plan_learner import FittedAny, FittedNet, FittedSolve
 
 RECORD = "record.json"
 PICTURES = 12  # in the report
+SAID = 0.5  # probability from which a label is named
 
 
 def free(out: Path) -> Path:
@@ -175,7 +176,8 @@ def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str,
         "modality": record.data.modality,
         "task": task,
         "temperature": calibration.temperature,
-        "class_weights": calibration.weights(record.tasks[0].classes),
+        "class_weights": study.figures.reading.weights.tolist(),
+        "off": calibration.off,
         "sha256": digest,
         "text": study.work.asked.text,
     }
@@ -223,15 +225,22 @@ class Prediction:
 
     Attributes:
         file: which, by its name.
-        label: the class with the largest probability times its class weight.
-        probability: of that class, calibrated.
-        probabilities: of all classes.
+        label: the class with the largest probability times its class weight; all labels from 0.5 on, with commas; the
+            number, in four digits.
+        probability: of that class, calibrated; of labels, of the least sure of those that are named; of numbers none.
+        probabilities: of all classes or labels.
+        labels: where there may be any number of them.
+        value: where a number is predicted.
+        off: 90 % of numbers are at most so far off.
     """
 
     file: str
     label: str
-    probability: float
+    probability: float | None
     probabilities: dict[str, float]
+    labels: tuple[str, ...] | None = None
+    value: float | None = None
+    off: float | None = None
 
 
 @dataclass(frozen=True)
@@ -243,8 +252,8 @@ class Saved:
         kind: of data.
         column: of tables that the examples stand in.
         task: its label space.
-        temperature: that calibrates its probabilities.
-        weights: (C,) what these are multiplied by to choose a label.
+        reading: how what it puts out is read.
+        off: 90 % of the numbers that it predicts are at most so far off.
         sources: the frozen sources of its features; none for a net.
         modes: how each one's are computed: in the precision that the head was fitted on.
         store: the cache.
@@ -254,8 +263,8 @@ class Saved:
     kind: str
     column: str | None
     task: Task
-    temperature: float
-    weights: Floats
+    reading: Reading
+    off: float | None
     sources: tuple[Any, ...]
     modes: Mapping[str, Mode]
     store: Store
@@ -273,8 +282,8 @@ class Saved:
             state, cards = _stored(run)
             kind, column, about = str(state.meta["modality"]), state.meta.get("text"), state.meta["task"]
             task = Task(about["name"], about["kind"], tuple(about["classes"]))
-            temperature = float(state.meta["temperature"])
-            weights = _weights(state, task)
+            reading = Reading(float(state.meta["temperature"]), 0.0, _weights(state, task), task.kind)
+            off = state.meta.get("off")
             modes = [Mode(exact=exact) for exact in state.meta["exact"]]
             solved = None if state.meta["kind"] == "net" else FittedSolve.restore(state)
         except UserError:
@@ -285,12 +294,10 @@ class Saved:
         if solved is None:
             assert cards[0] is not None, "a net has one"
             net = FittedNet.restore(state, rebuild(cards[0]), store)
-            return Saved(net, kind, column, task, temperature, weights, (), {}, store)
+            return Saved(net, kind, column, task, reading, off, (), {}, store)
         names = solved.solved.sources
         sources = tuple(_tapped(name, card, kind) for name, card in zip(names, cards, strict=True))
-        return Saved(
-            solved, kind, column, task, temperature, weights, sources, dict(zip(names, modes, strict=True)), store
-        )
+        return Saved(solved, kind, column, task, reading, off, sources, dict(zip(names, modes, strict=True)), store)
 
     def predict(self, given: Sequence[str | Path], progress: Progress) -> list[Prediction]:
         """One prediction an example, in order."""
@@ -299,17 +306,22 @@ class Saved:
         features = FeatureTable({}, self.store)
         if self.sources:
             features = extract(self.sources, data, self.store, progress, self.modes)
-        probabilities = scale(self.fitted.predict(data, features).probabilities, self.temperature)
-        named = (probabilities * self.weights).argmax(axis=1)
-        return [
-            Prediction(
-                file=item.name,
-                label=self.task.classes[code],
-                probability=float(row[code]),
-                probabilities={name: float(p) for name, p in zip(self.task.classes, row, strict=True)},
-            )
-            for item, row, code in zip(data.items, probabilities, named, strict=True)
-        ]
+        stated = self.reading.stated(self.fitted.predict(data, features).probabilities)
+        say = {"classification": self._class, "multi-label": self._labels, "regression": self._number}[self.task.kind]
+        return [say(item.name, row) for item, row in zip(data.items, stated, strict=True)]
+
+    def _class(self, name: str, row: Floats) -> Prediction:
+        code = int((row * self.reading.weights).argmax())
+        each = {label: float(p) for label, p in zip(self.task.classes, row, strict=True)}
+        return Prediction(name, self.task.classes[code], float(row[code]), each)
+
+    def _labels(self, name: str, row: Floats) -> Prediction:
+        each = {label: float(p) for label, p in zip(self.task.classes, row, strict=True)}
+        said = tuple(label for label, p in each.items() if p >= SAID)
+        return Prediction(name, ", ".join(said), min((each[one] for one in said), default=None), each, said)
+
+    def _number(self, name: str, row: Floats) -> Prediction:
+        return Prediction(name, f"{row[0]:.4g}", None, {}, value=float(row[0]), off=self.off)
 
 
 def _stored(run: Path) -> tuple[State, list[Card | None]]:
@@ -326,7 +338,7 @@ def _stored(run: Path) -> tuple[State, list[Card | None]]:
 
 
 def _weights(state: State, task: Task) -> Floats:
-    """(C,) class weights; runs from before there were any have none."""
+    """(K,) class weights; runs from before there were any have none."""
     found = np.array(state.meta.get("class_weights", [1.0] * task.outputs), dtype=float)
     if found.shape != (task.outputs,) or not ((found > 0) & (found < np.inf)).all():
         raise ValueError("model.json without a positive class weight for each class")

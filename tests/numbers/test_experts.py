@@ -13,7 +13,7 @@ from headstart.strategies.catalog import plan
 from headstart.training.solve import Fits, solve
 
 N = 240
-TASK = Task("class", "classes", ("a", "b", "c", "d"))
+TASK = Task("class", "classification", ("a", "b", "c", "d"))
 
 
 @dataclass(frozen=True)

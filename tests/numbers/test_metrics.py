@@ -6,26 +6,48 @@ from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from headstart.core.errors import UserError
+from headstart.core.problem import Kind
 from headstart.metrics.calibration import expected_calibration_error, fit_temperature, scale, softmax
 from headstart.metrics.intervals import group_weights, max_t, percentile, share, simultaneous, widen
-from headstart.metrics.scores import METRICS, metric
+from headstart.metrics.scores import DEFAULT, METRICS, deciding, metric
+
+
+def _each(score, p, t, w):
+    return np.mean([score(t[:, at], p[:, at], sample_weight=w) for at in range(t.shape[1])])
+
 
 REFERENCE = {
     "accuracy": lambda p, t, w: sk.accuracy_score(t, p.argmax(1), sample_weight=w),
     "balanced_accuracy": lambda p, t, w: sk.balanced_accuracy_score(t, p.argmax(1), sample_weight=w),
     "macro_f1": lambda p, t, w: sk.f1_score(t, p.argmax(1), sample_weight=w, average="macro"),
     "log_loss": lambda p, t, w: sk.log_loss(t, p, sample_weight=w),
+    "mean_average_precision": lambda p, t, w: _each(sk.average_precision_score, p, t, w),
+    "micro_f1": lambda p, t, w: sk.f1_score(t, p >= 0.5, sample_weight=w, average="micro"),
+    "label_f1": lambda p, t, w: sk.f1_score(t, p >= 0.5, sample_weight=w, average="macro"),
+    "jaccard": lambda p, t, w: sk.jaccard_score(t, p >= 0.5, sample_weight=w, average="samples", zero_division=1),
+    "exact_match": lambda p, t, w: sk.accuracy_score(t, p >= 0.5, sample_weight=w),
+    "label_loss": lambda p, t, w: _each(sk.log_loss, p, t, w),
+    "r2": lambda p, t, w: sk.r2_score(t, p[:, 0], sample_weight=w),
+    "mae": lambda p, t, w: sk.mean_absolute_error(t, p[:, 0], sample_weight=w),
+    "rmse": lambda p, t, w: sk.root_mean_squared_error(t, p[:, 0], sample_weight=w),
 }
 
 
-def example(n: int = 80) -> tuple[np.ndarray, np.ndarray]:
+def example(kind: Kind, n: int = 80) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of labels are coarse, so that some tie; numbers are far from zero."""
     rng = np.random.default_rng(0)
-    return softmax(rng.normal(size=(n, 3))), rng.integers(0, 3, n)
+    if kind == "classification":
+        return softmax(rng.normal(size=(n, 3))), rng.integers(0, 3, n)
+    if kind == "multi-label":
+        truth = (rng.random((n, 4)) < 0.3).astype(int)
+        return np.round(0.05 + 0.5 * rng.random((n, 4)) + 0.3 * truth, 1), truth
+    truth = rng.normal(1000, 2, n)
+    return (truth + rng.normal(size=n))[:, None], truth
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_metric_equals_scikit_learn_with_and_without_weights(name: str) -> None:
-    probabilities, truth = example()
+    probabilities, truth = example(metric(name).kind)
     weights = np.random.default_rng(1).integers(0, 4, size=(5, len(truth))).astype(float)
     plain = metric(name)(probabilities, truth)
     assert plain == pytest.approx(REFERENCE[name](probabilities, truth, np.ones(len(truth))))
@@ -36,6 +58,15 @@ def test_metric_equals_scikit_learn_with_and_without_weights(name: str) -> None:
 def test_unknown_metric_is_told_near_names() -> None:
     with pytest.raises(UserError, match="Did you mean accuracy"):
         metric("acuracy")
+
+
+def test_a_metric_of_another_kind_is_refused_with_those_that_fit() -> None:
+    assert [deciding(None, kind).name for kind in DEFAULT] == list(DEFAULT.values())
+    assert deciding("mae", "regression").name == "mae"
+    with pytest.raises(
+        UserError, match=r"a metric of regression, got accuracy, one of classification\nChoose among r2, mae, rmse"
+    ):
+        deciding("accuracy", "regression")
 
 
 def test_temperature_undoes_overconfidence() -> None:

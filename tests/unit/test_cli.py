@@ -23,6 +23,7 @@ from headstart.cli.main import main
 from headstart.core.comparison import ComparisonRecord
 from headstart.core.errors import UserError
 from headstart.core.record import Record
+from headstart.runs import Prediction
 from headstart.sources.access import Access
 
 Capture = pytest.CaptureFixture[str]
@@ -142,7 +143,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def load(run: str) -> Any:
         seen.append({"run": run})
-        one = SimpleNamespace(file="x.jpg", label="a", probability=0.75, probabilities={"a": 0.75, "b": 0.25})
+        one = Prediction("x.jpg", "a", 0.75, {"a": 0.75, "b": 0.25})
         return SimpleNamespace(predict=lambda files, progress: [one for _ in files])
 
     _fake(monkeypatch, "api", fit=fit, advise=advise, compare=compare, load=load)
@@ -161,6 +162,7 @@ def test_fit_passes_everything_on(calls: list[dict[str, Any]], tmp_path: Path) -
         "path": "photos",
         "target": "label",
         "text": None,
+        "kind": None,
         "sources": ("a:x", "b:y", "c:z"),
         "strategies": ("linear",),
         "stage": "last",
@@ -218,6 +220,7 @@ def test_compare_passes_everything_on_and_prints_a_table(
         "path": "photos",
         "target": "label",
         "text": None,
+        "kind": None,
         "sources": ("a:x", "none"),
         "strategies": ("linear", "lp-ft"),
         "seeds": 2,

@@ -36,6 +36,7 @@ from headstart.training.trials import epochs_run
 N = 300
 TRUTH, GROUPS = np.arange(N) % 2, np.arange(N)
 ACCURACY, LOG_LOSS = metric("accuracy"), metric("log_loss")
+ONE = Task("class", "classification", ("a",))
 TRAIN = Train((Rule("*", 1.0),))
 
 
@@ -106,7 +107,7 @@ def table(tiny: dict[str, Source], names: Sequence[str], **changes: object) -> t
         "folds": "f",
         "n": 100,
         "modality": IMAGE,
-        "classes": ("a", "b"),
+        "task": Task("class", "classification", ("a", "b")),
     }
     return cells(names, tiny, store=Store(), **(asked | changes))[0]  # type: ignore[arg-type]
 
@@ -126,7 +127,12 @@ def test_a_strategy_that_does_not_apply_is_named_with_the_reason(tiny: dict[str,
     first = next(iter(tiny))
     facts = {"controls": False, "epochs": None, "modes": {}, "folds": "f", "n": 100}
     found, skipped = cells(
-        ["linear", "experts", "zero-shot"], {first: tiny[first]}, modality=IMAGE, classes=("a",), store=Store(), **facts
+        ["linear", "experts", "zero-shot"],
+        {first: tiny[first]},
+        modality=IMAGE,
+        task=Task("class", "classification", ("a",)),
+        store=Store(),
+        **facts,
     )  # type: ignore[arg-type]
     assert [cell.strategy for cell in found] == ["linear"]
     assert {one.strategy: one.why for one in skipped} == {

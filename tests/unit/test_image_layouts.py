@@ -167,10 +167,10 @@ def test_another_encoding_is_refused(tmp_path: Path) -> None:
         read(path, target="label")
 
 
-def test_a_target_of_lists_is_refused(tmp_path: Path) -> None:
+def test_a_target_of_structures_is_refused(tmp_path: Path) -> None:
     _folder(tmp_path)
-    (tmp_path / "t.jsonl").write_text('{"file": "cat/0.png", "label": ["a", "b"]}\n' * 3)
-    with pytest.raises(UserError, match="a target of classes, got 'label' of type list"):
+    (tmp_path / "t.jsonl").write_text('{"file": "cat/0.png", "label": {"a": 1}}\n' * 3)
+    with pytest.raises(UserError, match="a target for multi-label, got 'label' of type struct"):
         read(tmp_path / "t.jsonl", target="label")
 
 

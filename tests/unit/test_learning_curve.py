@@ -44,6 +44,10 @@ class View:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def strata(self) -> Ints:
+        return self.targets
+
     def take(self, index: Ints) -> "View":
         return View(tuple(self.keys[i] for i in index), self.targets[index], self.groups[index], self.task)
 

@@ -209,10 +209,9 @@ def _verdict(study: Study, judged: Comparison) -> Verdict:
 def sentence(study: Study, judged: Comparison) -> str:
     """The verdict in one sentence."""
     metric = metric_named(study.work.asked.metric)
-    points = metric.name != "log_loss"
-    unit, times = (" points", 100) if points else ("", 1)
-    gain = judged.gain
-    figures = f"{gain.value * times:+.1f}{unit} [{gain.low * times:+.1f}, {gain.high * times:+.1f}] of {metric.name}"
+    unit, times, digits = (" points", 100, 1) if metric.share else ("", 1, 3)
+    ends = [f"{end * times:+.{digits}f}" for end in (judged.gain.value, judged.gain.low, judged.gain.high)]
+    figures = f"{ends[0]}{unit} [{ends[1]}, {ends[2]}] of {metric.name}"
     within = "" if levelled(study.done[judged.control]) else ", within this budget"
     against = f"{judged.transfer} over {judged.control}, the strongest control{within}"
     if judged.claim == "undecided":
@@ -277,11 +276,13 @@ def source_record(card: Card) -> SourceRecord:
 
 
 def _calibration(figures: Figures, classes: Sequence[str]) -> Calibration:
-    errors = {"error_before": figures.error_before, "error_after": figures.error_after}
+    before, after = figures.error_before, figures.error_after
     reading = figures.reading
-    weights = dict(zip(classes, reading.weights.tolist(), strict=True))
-    facts = {"temperature": reading.temperature, "tau": reading.tau}
-    return Calibration(on=figures.on, class_weights=weights, **facts, **errors)
+    weights = dict(zip(classes, reading.weights.tolist(), strict=False))  # numbers have no classes
+    return Calibration(
+        temperature=reading.temperature, error_before=before, error_after=after, on=figures.on, tau=reading.tau,
+        class_weights=weights, off=figures.off,
+    )  # fmt: skip
 
 
 def _budget(study: Study) -> Budget:

@@ -115,7 +115,7 @@ def options(bench: Bench, arms: Arms, work: Work, seen: Glance, cards: Iterable[
         for one in bound(arms, tier.source)
         if one.role == "transfer"
     ]  # fmt: skip
-    said = advice(tier.signs, outlook(tier.signs, bench.data.modality.name))
+    said = advice(tier.signs, outlook(tier.signs, bench.data.modality.name, bench.data.task.kind))
     ordered = sorted(closed, key=lambda row: row.estimate, reverse=metric.higher_is_better)
     rows = (*_reasons(ordered), *gradient)
     static = (Static(card.name, card.benchmark, card.parameters) for card in cards)

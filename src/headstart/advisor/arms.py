@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headstart.core.plan import Plan, Solve
+from headstart.core.problem import Task
 from headstart.data.dataset import Modality
 from headstart.data.store import Store
 from headstart.sources.source import Source
@@ -46,7 +47,7 @@ def arms(
     sources: Mapping[str, Source],
     modality: Modality,
     untrained: Mapping[str, Source],
-    classes: Sequence[str],
+    task: Task,
     stage: str | None,
     store: Store,
 ) -> Arms:
@@ -57,7 +58,7 @@ def arms(
         sources: the candidates to transfer from.
         modality: says what the controls read, and which untrained nets they have.
         untrained: those nets.
-        classes: of the target, for the zero-shot arm.
+        task: what is to be learned.
         stage: replaces the stages of every closed-form plan, when asked for.
         store: for prepared pixels.
     """
@@ -67,7 +68,10 @@ def arms(
     for name in names:
         one = at_stage(plan(name), stage)
         able = {at: source for at, source in sources.items() if not one.co_tunes or source.own_head()}
-        if name == "zero-shot" and not any(class_rows(s.card.head_classes, classes) for s in sources.values()):
+        if one.needs_classes and task.kind != "classification":
+            skipped.append((name, f"it needs examples of one class each, and this is {task.kind}"))
+            continue
+        if name == "zero-shot" and not any(class_rows(s.card.head_classes, task.classes) for s in sources.values()):
             skipped.append((name, "no source knows the target's classes by name"))
             continue
         if name == "experts" and len(sources) < 2:

@@ -13,6 +13,7 @@ from headstart.advisor.ladder import Bench, measure
 from headstart.advisor.ledger import Done
 from headstart.core.comparison import NONE, CellRecord
 from headstart.core.plan import Plan, Solve
+from headstart.core.problem import Task
 from headstart.core.progress import Step
 from headstart.core.protocols import Role
 from headstart.data.dataset import Modality
@@ -69,7 +70,7 @@ def cells(
     controls: bool,
     epochs: int | None,
     modality: Modality,
-    classes: Sequence[str],
+    task: Task,
     store: Store,
     modes: Mapping[str, Mode],
     folds: str,
@@ -83,7 +84,7 @@ def cells(
         controls: whether what needs no source competes too.
         epochs: tried at most by whatever trains; None is what `fit` tries.
         modality: says what the controls read.
-        classes: of the target.
+        task: what is to be learned.
         store: for prepared pixels.
         modes: by source, how its features are computed.
         folds: identifies the data, its groups and the seed.
@@ -102,9 +103,7 @@ def cells(
     found: list[Cell] = []
     skipped: list[CellRecord] = []
     for source, mine, asked in rows:
-        made = arms(
-            asked, sources=mine, modality=modality, untrained=untrained, classes=classes, stage=None, store=store
-        )
+        made = arms(asked, sources=mine, modality=modality, untrained=untrained, task=task, stage=None, store=store)
         role: Role = "control" if source == NONE else "transfer"
         for one in (*made.closed, *made.gradient):
             if one.role == role and one.sources:  # an untrained twin has none without a source to be the twin of

@@ -116,7 +116,7 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
     facts = (data.fingerprint, data.groups.tobytes().hex(), first.identity, work.modes[first.name], question.asked.seed)
     table, skipped = cells(
         question.strategies, sources, controls=wanted.controls, epochs=wanted.epochs, modality=data.modality,
-        classes=data.task.classes, store=store, modes=work.modes, folds=" ".join(map(str, facts)), n=len(data),
+        task=data.task, store=store, modes=work.modes, folds=" ".join(map(str, facts)), n=len(data),
     )  # fmt: skip
     if not table:
         came = "; ".join(f"{one.name}: {one.why}" for one in skipped)
@@ -124,7 +124,7 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
     todo = pieces(table, data, wanted.seeds, work, Ledger(question.folder))
     progress.say(forecast(todo, extraction(sources, data, work, store)))
     found = survey(question, work, store, progress, clock)
-    maps = fold_maps(found.bench.data.targets, found.bench.data.groups, question.asked.seed, wanted.seeds)
+    maps = fold_maps(found.bench.data.strata, found.bench.data.groups, question.asked.seed, wanted.seeds)
     bench = replace(found.bench, maps=maps)
     measured = measure_all(table, bench, {piece.name: piece.seconds for piece in todo})
     if not measured.done:
@@ -171,7 +171,8 @@ def _evidence(table: Sequence[Cell], bench: Bench, measured: Measured) -> Eviden
             for unit, one in zip(places, scored, strict=True):
                 oof.put(replace(unit, arm=cell.name), one.probabilities)
     roles: dict[str, Role] = {cell.name: cell.role for cell in table}
-    return Evidence(bench.data.task.classes, roles, Examples.of(bench.data), oof, None, {})
+    task = bench.data.task
+    return Evidence(task.classes, roles, Examples.of(bench.data), oof, None, {}, kind=task.kind)
 
 
 def _record(

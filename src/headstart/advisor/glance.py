@@ -24,6 +24,7 @@ from headstart.evaluation.folds import OutOfFold
 from headstart.evaluation.verdict import chosen_interval, score_interval
 from headstart.linear.heads import Ridge
 from headstart.metrics.intervals import Interval
+from headstart.metrics.kinds import KINDS
 from headstart.selection.loo import Floor, curve, with_evidence
 from headstart.selection.outlook import Signs
 from headstart.training.plan_learner import FittedSolve, PlanLearner
@@ -100,12 +101,12 @@ def _curve(bench: Bench, sources: Sequence[str], fits: Fits) -> tuple[StageScore
     def fitted(source: str, stage: str) -> Ridge:
         return cast(Ridge, fits.get(phase, ((source, stage),), bench.data, bench.features).head)
 
-    stages = curve(sources, bench.features, bench.data.targets, fitted)
+    stages = curve(sources, bench.features, bench.data.targets, bench.data.task, fitted)
     return with_evidence(stages, bench.data, bench.features)
 
 
 def _floor(bench: Bench, oof: OutOfFold) -> Floor:
     def right(arm: str) -> float:
-        return float((oof.of(arm)[0].argmax(axis=1) == bench.data.targets).mean())
+        return float(KINDS[bench.data.task.kind].right(oof.of(arm)[0], bench.data.targets).mean())
 
     return Floor(raw=right("raw"), random=right("random-features"), majority=right("majority"))

@@ -24,6 +24,7 @@ from headstart.evaluation.shares import EVERY, LEAST, SHARES, Learned, halved, s
 from headstart.evaluation.verdict import Comparison
 from headstart.linear.heads import Ridge
 from headstart.linear.reweigh import reweighed
+from headstart.metrics.kinds import KINDS
 from headstart.training.plan_learner import PlanLearner
 from headstart.training.solve import AND, Fits, Taps
 
@@ -111,7 +112,9 @@ def _scarcest(bench: Bench, share: float) -> int:
     for unit in units("", 1):
         train, _ = bench.fold(unit)
         seed = bench.seed_of(unit)
-        least.append(scarcest(train.targets, train.groups, share, seed, train.task.outputs))
+        classes = train.task.kind == "classification"
+        codes = np.arange(train.task.outputs) if classes else np.unique(train.strata)
+        least.append(scarcest(train.strata, train.groups, share, seed, codes))
     return min(least)
 
 
@@ -127,7 +130,7 @@ def _on_share(bench: Bench, learner: PlanLearner, unit: Unit, share: float) -> D
     def fitted() -> Done:
         started, seed = time.perf_counter(), bench.seed_of(unit)
         train, held = bench.fold(unit)
-        less = train.take(within_share(train.targets, train.groups, share, seed))
+        less = train.take(within_share(train.strata, train.groups, share, seed))
         model = learner.fit(less, seed=seed, features=bench.features)
         probabilities = model.predict(held, bench.features).probabilities
         return Done(probabilities, time.perf_counter() - started, model.source, model.stages)
@@ -142,8 +145,10 @@ def _phase(learner: PlanLearner) -> Solve:
 
 def _to_halve(bench: Bench, oof: OutOfFold, arm: str) -> Mapping[Learned, Ints]:
     """Codes of the classes to halve: all together, then each that the arm finds least, if half of it is enough."""
-    targets, names = bench.data.targets, bench.data.task.classes
-    right = oof.of(arm)[0].argmax(axis=1) == targets
+    task, targets = bench.data.task, bench.data.targets
+    if task.kind != "classification":
+        return {EVERY: np.unique(bench.data.strata)}
+    names, right = task.classes, KINDS[task.kind].right(oof.of(arm)[0], targets)
     parts = [bench.fold(unit)[0].targets for unit in units("", 1)]
     least = np.min([np.bincount(part, minlength=len(names)) for part in parts], axis=0)
     codes = np.flatnonzero(least >= 2 * LEAST).tolist()
@@ -168,7 +173,7 @@ def _with_halves(bench: Bench, learner: PlanLearner, unit: Unit, chosen: Done, p
         taps = _taps(chosen)
         solved = Fits().get(_phase(learner), taps, train, bench.features)
         blocks, others = ([bench.features.of(*tap, part) for tap in taps] for part in (train, held))
-        changes = [halved(train.targets, train.groups, codes, seed) for codes in parts]
+        changes = [halved(train.strata, train.groups, codes, seed) for codes in parts]
         each = reweighed(cast(Ridge, solved.head), blocks, train.targets, others, changes)
         return Done(np.vstack(each), time.perf_counter() - started, chosen.source, chosen.stages)
 

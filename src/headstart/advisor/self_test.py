@@ -101,7 +101,7 @@ def _seeds(bench: Bench, kind: int, draw: int) -> list[int]:
 
 def _tier0(bench: Bench, learners: Sequence[PlanLearner], data: Dataset, seed: int) -> OutOfFold:
     """The shipped tier 0 on fold maps of that seed."""
-    maps = fold_maps(data.targets, data.groups, seed)
+    maps = fold_maps(data.strata, data.groups, seed)
     oof = OutOfFold(maps, data.task.outputs)
     tier0(replace(bench, maps=maps, ledger=Ledger(bench.ledger.folder / str(seed))), learners, oof)
     return oof

@@ -23,6 +23,7 @@ from headstart.evaluation.evidence import Evidence, Examples, as_kept
 from headstart.evaluation.figures import Figures, comparison, figures
 from headstart.evaluation.folds import OutOfFold
 from headstart.features.extract import sample
+from headstart.metrics.scores import RIGHT
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.loo import floor, stage_curve
 from headstart.selection.outlook import Signs, outlook
@@ -142,7 +143,7 @@ def granted(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: flo
     """The work with its gradient arms, decided once; work that has them stays as it is."""
     if work.climbs is not None:
         return work
-    accuracy = metric_named("accuracy")
+    accuracy = metric_named(RIGHT[bench.data.task.kind])
     so_far = scores(bench, tier.oof, accuracy)
     best = max(
         (v for k, v in so_far.items() if k in {a.name for a in arms.closed if a.role == "transfer"}), default=0.0
@@ -165,10 +166,10 @@ def settled(work: Work, bench: Bench, arms: Arms, tier: Tier0, seconds_left: Cal
     """The work with its gradient arms: on the chosen source, or on the cheapest where that one is unaffordable."""
     cheapest = min(work.sources, key=lambda name: work.forward[name])
     gradient = {one.name for one in arms.gradient if one.role == "transfer"}
-    decided = work
+    decided = timed = work
     for source in dict.fromkeys((tier.source, cheapest)):
         at = replace(tier, source=source)
-        timed = with_steps(work, arms, at, bench.data, seconds_left())
+        timed = with_steps(timed, arms, at, bench.data, seconds_left())  # beside the other's: both may be asked for
         decided = granted(timed, bench, arms, at, seconds_left())
         if gradient & {climb.arm for climb in decided.climbs or ()} or gradient <= set(decided.pruned):
             break
@@ -296,10 +297,11 @@ def conclude(bench: Bench, arms: Arms, work: Work, tier: Tier0, clock: Clock, sa
     train = Examples.of(bench.data)
     test = None if bench.test is None else Examples.of(bench.test)
     with clock.stage("evaluate"):
-        evidence = Evidence(bench.data.task.classes, roles, train, tier.oof, test, {})
+        task = bench.data.task
+        evidence = Evidence(task.classes, roles, train, tier.oof, test, {}, kind=task.kind)
         judged = comparison(evidence, metric, work.asked.seed)
         assert judged is not None, "every run has a transfer arm and a control"
-        said = advice(tier.signs, outlook(tier.signs, bench.data.modality.name))
+        said = advice(tier.signs, outlook(tier.signs, bench.data.modality.name, task.kind))
         decision = decide(judged, work.asked.deliver)
         work_file.replace_text(bench.ledger.folder / "decision.json", decision.model_dump_json())
         save(work)

@@ -84,13 +84,13 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
         train, test, how = parts(data, asked.seed)
         check_trainable(train)
         train = suited(train, features)
-        maps = fold_maps(train.targets, train.groups, asked.seed)
+        maps = fold_maps(train.strata, train.groups, asked.seed)
     caveats = dict.fromkeys(w for s in sources.values() for w in data.modality.caveats(data.items, s.input))
     warnings = (*class_warnings(train), *(w for s in sources.values() for w in preconditions(s.card, train)), *caveats)
     ledger = Ledger(question.folder)
     bench = Bench(train, test, maps, features, ledger, progress, asked.seed)
     competitors = arms(
-        question.strategies, sources=sources, modality=data.modality, untrained=untrained, classes=data.task.classes,
+        question.strategies, sources=sources, modality=data.modality, untrained=untrained, task=data.task,
         stage=asked.stage, store=store,
     )  # fmt: skip
     cards = {name: source.card for name, source in sources.items()}
@@ -179,7 +179,7 @@ def parts(data: Dataset, seed: int) -> tuple[Dataset, Dataset | None, str]:
         return train, data.take(np.flatnonzero(is_test)), "given"
     if len(data) < LARGE:
         return data, None, "none"
-    held = hold_out(data.targets, data.groups, TEST_SHARE, seed)
+    held = hold_out(data.strata, data.groups, TEST_SHARE, seed)
     return data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held)), "split"
 
 
@@ -195,7 +195,9 @@ def without_leaks(data: Dataset, is_test: np.ndarray, crossing: np.ndarray) -> D
 
 
 def check_trainable(train: Dataset) -> None:
-    """Refuse data on which nothing could be both learned and scored."""
+    """Refuse classes of which nothing could be both learned and scored."""
+    if train.task.kind != "classification":
+        return
     counts = train.counts()
     enough = [name for name, count in counts.items() if count >= 2]
     if len(enough) < 2:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headstart.core.errors import UserError
+from headstart.core.problem import Kind
 from headstart.core.protocols import Machine
 from headstart.features.backends import Mode
 
@@ -32,6 +33,7 @@ class Asked(_Part):
     deliver: Literal["auto", "transfer", "control"]
     seed: int
     text: str | None = Field(default=None, description="the column of a table that the examples stand in")
+    kind: Kind = Field(default="classification", description="of task")
     plans: str = Field(description="sha256 of all plans of this version: other defaults are another question")
 
 

@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
+from headstart.core import problem
 from headstart.core.errors import UserError, did_you_mean
 from headstart.sources.access import Access
 
@@ -74,7 +75,18 @@ Strategies = Annotated[
 ]
 Stage = Annotated[str | None, typer.Option("--stage", metavar="last", help="Take features from this stage only.")]
 Minutes = Annotated[float, typer.Option("--minutes", metavar="N", help="Time to spend.", callback=_positive)]
-Metric = Annotated[str, typer.Option("--metric", metavar="M", help="The deciding metric.")]
+Metric = Annotated[
+    str | None, typer.Option("--metric", metavar="M", help="The deciding metric: accuracy, macro_f1, r2, ...")
+]
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        callback=one_of("--kind", "classification", "multi-label", "regression"),
+        help="What the target is: classification, multi-label or regression; found from the column unless said.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds, equal results.", callback=_seed)]
 Licence = Annotated[
     str | None,
@@ -96,6 +108,11 @@ AllowMissing = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Keep examples out of the report.")]
+
+
+def kind(value: str | None) -> "problem.Kind | None":
+    """The kind of task that `--kind` names; its option lets nothing else through."""
+    return cast("problem.Kind | None", value)
 
 
 def access(

@@ -152,6 +152,14 @@ class Plan:
         """The source's own classifier is needed: a phase lets it learn beside the head."""
         return any(isinstance(phase, Train) and phase.co_tune for phase in self.phases)
 
+    @property
+    def needs_classes(self) -> bool:
+        """It makes sense only where each example has one class: by class means, class names, or pairs of a class."""
+        return any(
+            phase.estimator in ("prototype", "own-head") if isinstance(phase, Solve) else phase.co_tune or phase.pairs
+            for phase in self.phases
+        )
+
     def resolve(self, *, epochs: int, lr: float, norm: Norm = "inference") -> "Plan":
         """The same plan with the choices that were measured filled in; what was fixed stays."""
         phases = tuple(

@@ -1,24 +1,23 @@
 """What a fitted learner says about examples, and what the ladder keeps of it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
+Targets = NDArray[Any]
+"""(n,) label codes; (n, L) zeros and ones, one a label; (n,) numbers: as the kind of the task has it."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Class probabilities.
+    """What a model states: class probabilities, in most tasks.
 
     Args:
-        probabilities: (n, C), rows sum to one.
+        probabilities: (n, C), rows sum to one; (n, L) of labels, each by itself; (n, 1) the numbers of a regression.
     """
 
     probabilities: Floats
-
-    def labels(self) -> Ints:
-        """(n,) codes of the most probable class; ties go to the lower code."""
-        return self.probabilities.argmax(axis=1)

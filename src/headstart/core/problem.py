@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["classification"]
+Kind = Literal["classification", "multi-label", "regression"]
 Setting = Literal["inductive", "transductive", "unsupervised"]
 
 
@@ -13,8 +13,8 @@ class Task:
 
     Args:
         name: the target's name (a column, or "class" for a folder a class).
-        kind: what is predicted.
-        classes: the label names, in the order of the label codes 0 .. C-1.
+        kind: what is predicted: one class, any number of labels, a number.
+        classes: the names of classes or labels, in the order of the label codes 0 .. C-1; none of numbers.
     """
 
     name: str
@@ -24,4 +24,4 @@ class Task:
     @property
     def outputs(self) -> int:
         """How many outputs a head for this task has."""
-        return len(self.classes)
+        return max(len(self.classes), 1)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from headstart.core.plan import Plan
-from headstart.core.predictions import Floats, Ints, Predictions
-from headstart.core.problem import Task
+from headstart.core.predictions import Floats, Ints, Predictions, Targets
+from headstart.core.problem import Kind, Task
 
 Role = Literal["transfer", "control"]
 
@@ -21,8 +21,13 @@ class View(Protocol):
         ...
 
     @property
-    def targets(self) -> Ints:
-        """(n,) label codes."""
+    def targets(self) -> Targets:
+        """Of the n examples, as the kind of the task has them."""
+        ...
+
+    @property
+    def strata(self) -> Ints:
+        """(n,) codes that splits share out evenly: the classes, where there are any."""
         ...
 
     @property
@@ -72,7 +77,7 @@ class Fitted(Protocol):
         ...
 
     def predict(self, view: View, features: Features) -> Predictions:
-        """Class probabilities for each example of the view."""
+        """What it states of each example of the view."""
         ...
 
     def state(self) -> State:
@@ -151,9 +156,24 @@ class Metric(Protocol):
 
     @property
     def top(self) -> float:
-        """The largest value that it can take; the least is 0."""
+        """The largest value that it can take."""
         ...
 
-    def __call__(self, probabilities: Floats, truth: Ints, weights: Floats | None = None) -> Floats:
-        """() or (B,) values of the metric for (n, C) probabilities and (n,) label codes."""
+    @property
+    def bottom(self) -> float:
+        """The least."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """Of the tasks that it judges."""
+        ...
+
+    @property
+    def share(self) -> bool:
+        """Whether it is a share of something, and written in percent."""
+        ...
+
+    def __call__(self, probabilities: Floats, truth: Targets, weights: Floats | None = None) -> Floats:
+        """() or (B,) values of the metric for (n, K) predictions and the targets of n examples."""
         ...

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.core.plan import Plan
+from headstart.core.problem import Kind
 
 Status = Literal["done", "pruned", "unaffordable", "failed", "skipped"]
 Claim = Literal["helped", "hurt", "undecided"]
@@ -24,7 +25,7 @@ class TaskRecord(_Part):
     """A task: its label space."""
 
     name: str
-    kind: str
+    kind: Kind
     classes: tuple[str, ...]
 
 
@@ -172,16 +173,20 @@ class Seconds(_Part):
 
 
 class Calibration(_Part):
-    """How far the delivered model's probabilities may be believed, and how it gets from them to a class."""
+    """How far the delivered model's probabilities may be believed, and how it gets from them to a class.
+
+    Numbers come with no probabilities but with how far they are off, out of fold.
+    """
 
     temperature: float
-    error_before: float
-    error_after: float
+    error_before: float | None
+    error_after: float | None
     on: On
     tau: float = Field(default=0.0, description="how far the class weights undo the classes' shares; 0 leaves them")
     class_weights: dict[str, float] = Field(
         default={}, description="the class that is named has the largest probability x weight; what is not here has 1"
     )
+    off: float | None = Field(default=None, description="numbers: 90 % of what is predicted is at most so far off")
 
     def weights(self, classes: Sequence[str]) -> list[float]:
         """The weight of each class."""
@@ -210,7 +215,7 @@ class SelfTest(_Part):
 
 
 class StageScore(_Part):
-    """Leave-one-out accuracy of one stage of one source: the stage-by-stage curve."""
+    """Leave-one-out accuracy of one stage of one source: the stage-by-stage curve. Of labels Jaccard, of numbers R2."""
 
     source: str
     stage: str

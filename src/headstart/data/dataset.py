@@ -9,9 +9,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
 from headstart.core.problem import Task
 from headstart.core.record import SkippedFile
+from headstart.metrics.kinds import KINDS
 
 Part = Literal["train", "test"]
 
@@ -111,7 +112,7 @@ class Dataset:
     Args:
         path: where the data was read from, as the user named it.
         items: the examples.
-        targets: (n,) label codes into `task.classes`; -1 where unknown.
+        targets: (n,) label codes into `task.classes`, -1 where unknown; (n, L) zeros and ones; or (n,) numbers.
         groups: (n,) group ids; a group never crosses a fold or the test part.
         task: the label space.
         modality: the functions of this kind of data.
@@ -124,7 +125,7 @@ class Dataset:
 
     path: str
     items: tuple[Item, ...]
-    targets: Ints
+    targets: Targets
     groups: Ints
     task: Task
     modality: Modality
@@ -149,8 +150,17 @@ class Dataset:
         items = tuple(self.items[i] for i in at)
         return replace(self, items=items, targets=self.targets[at], groups=self.groups[at], parts=parts)
 
+    @property
+    def strata(self) -> Ints:
+        """(n,) codes that splits share out evenly: the classes; the rarest label of each; bins of numbers."""
+        return KINDS[self.task.kind].strata(self.targets)
+
     def after(self, classes: Sequence[str]) -> "Dataset":
-        """The same examples in a label space that begins with these classes; what has the same name is the same."""
+        """The same examples in a label space that begins with these classes; what has the same name is the same.
+
+        Args:
+            classes: old ones. Examples have one class each.
+        """
         old = tuple(classes)
         every = (*old, *(name for name in self.task.classes if name not in old))
         codes = np.array([every.index(name) for name in self.task.classes], dtype=np.int64)
@@ -167,5 +177,8 @@ class Dataset:
         return digest.hexdigest()
 
     def counts(self) -> dict[str, int]:
-        """Examples of each class."""
-        return {name: int((self.targets == code).sum()) for code, name in enumerate(self.task.classes)}
+        """Examples of each class or label; of numbers there are none."""
+        if self.task.kind == "regression":
+            return {}
+        counts = KINDS[self.task.kind].seen(self.targets, self.task.outputs).sum(axis=0)
+        return {name: int(count) for name, count in zip(self.task.classes, counts, strict=True)}

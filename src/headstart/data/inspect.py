@@ -102,12 +102,15 @@ def _directions(rows: Floats) -> NDArray[np.float32]:
 
 
 def class_warnings(data: Dataset) -> tuple[str, ...]:
-    """Classes with too few examples, and imbalance."""
+    """Classes or labels with too few examples, and imbalance."""
     counts = data.counts()
     few = [f"{name} ({count})" for name, count in counts.items() if count < FEW]
     said: list[str] = []
     if few:
-        said.append(f"classes with fewer than {FEW} examples: {', '.join(few)}")
+        called = "labels" if data.task.kind == "multi-label" else "classes"
+        said.append(f"{called} with fewer than {FEW} examples: {', '.join(few)}")
+    if data.task.kind != "classification":
+        return tuple(said)
     low, high = min(counts.values()), max(counts.values())
     if high > 3 * max(low, 1):
         said.append(f"the largest class has {high} examples, the smallest {low}: consider --metric balanced_accuracy")

@@ -10,17 +10,18 @@ from scipy.sparse.csgraph import connected_components
 
 from headstart.core.errors import UserError
 from headstart.core.predictions import Ints
-from headstart.core.problem import Task
+from headstart.core.problem import Kind, Task
 from headstart.core.record import SkippedFile
 from headstart.data.checks import checked
 from headstart.data.dataset import Dataset, Item, Modality
 from headstart.data.folders import FORMS, Entry, empty_classes, read_folder
 from headstart.data.tables import ENDINGS, Rows, read_table
+from headstart.data.targets import encode, names
 
 UNLABELLED = "no label"
 Opened = Item | SkippedFile
-Found = tuple[list[Entry], str]
-"""Entries, and the name of what is predicted."""
+Found = tuple[list[Entry], str, Kind]
+"""Entries, the name of what is predicted, and what kind of task that is."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Where:
         group: a column of a table whose equal values belong together.
         test: another folder or table: the test part.
         text: the column of a table that holds texts.
+        kind: of task; None is found from the target column.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Where:
     group: str | None = None
     test: Path | None = None
     text: str | None = None
+    kind: Kind | None = None
 
 
 def _no_other(_where: Where) -> Found | None:
@@ -66,9 +69,9 @@ def labelled(
     Raises:
         UserError: there is nothing that could be learned from.
     """
-    entries, name = _entries(where, rows, other)
+    entries, name, kind = _entries(where, rows, other)
     if where.test is not None:
-        entries = _with_test(entries, where, rows, other)
+        entries = _with_test(entries, replace(where, kind=kind), rows, other)
     if not entries:
         raise UserError(
             FORMS, f"{where.path} without any file or row in it", "Put those of each class into its own folder."
@@ -80,11 +83,23 @@ def labelled(
         for e, f in zip(entries, found, strict=True)
         if not isinstance(f, Item) or e.label is None
     ]
-    data = _dataset(str(where.path), name, [e for e, _ in usable], [f for _, f in usable], skipped, modality)
-    return checked(replace(data, warnings=tuple(_lost(where.path, entries, data))))
+    told = [entry.label or "" for entry, _ in usable]
+    task = Task(name, kind, names(told, kind))
+    data = _dataset(str(where.path), task, [e for e, _ in usable], [f for _, f in usable], skipped, modality)
+    lost = _lost(where.path, entries, data)
+    return checked(replace(data, warnings=(*_taken_for(where, task), *lost)))
+
+
+def _taken_for(where: Where, task: Task) -> tuple[str, ...]:
+    """What a target was taken for, where nobody had said it and it is not the usual."""
+    if where.kind is not None or task.kind == "classification":
+        return ()
+    other = "--kind classification reads classes"
+    return (f"{task.name} is read for {task.kind}, by what stands in it; {other}",)
 
 
 def _entries(where: Where, rows: Rows, other: Callable[[Where], Found | None]) -> Found:
+    """Entries, the name of what is predicted, and what kind of task that is."""
     path, target, group = where.path, where.target, where.group
     if not path.exists():
         near = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
@@ -96,10 +111,12 @@ def _entries(where: Where, rows: Rows, other: Callable[[Where], Found | None]) -
     if path.is_dir():
         if (target, group, where.text) != (None, None, None):
             raise UserError("a table for --target, --group and --text", f"the folder {path}", "Leave the flag out.")
-        return read_folder(path), "class"
+        if where.kind not in (None, "classification"):
+            raise UserError(f"a table for --kind {where.kind}", f"the folder {path}", "A folder has classes.")
+        return read_folder(path), "class", "classification"
     if path.suffix.lower() not in ENDINGS:
         raise UserError(FORMS, str(path), f"Tables end in {', '.join(ENDINGS)}.")
-    return read_table(path, target, group, rows)
+    return read_table(path, target, group, where.kind, rows)
 
 
 def _with_test(
@@ -113,7 +130,7 @@ def _with_test(
             "one test part", f"one inside the data and --test {test}", "Leave --test out, or move one away."
         )
     columns = {"target": None, "group": None, "text": None} if test.is_dir() else {}
-    others, _ = _entries(replace(where, path=test, **columns), rows, other)
+    others, _, _ = _entries(replace(where, path=test, **columns), rows, other)
     if not others:
         raise UserError("examples in --test", f"{test} without any file in it", "Name a folder or table with some.")
     tested = [replace(entry, name=f"{test.name}/{entry.name}", part="test") for entry in others]
@@ -122,22 +139,19 @@ def _with_test(
 
 def _dataset(
     path: str,
-    target: str,
+    task: Task,
     entries: Sequence[Entry],
     items: Sequence[Item],
     skipped: Iterable[SkippedFile],
     modality: Modality,
 ) -> Dataset:
-    labels = [entry.label or "" for entry in entries]
-    classes = tuple(sorted(set(labels)))
-    codes = {label: code for code, label in enumerate(classes)}
     has_parts = any(entry.part is not None for entry in entries)
     return Dataset(
         path=path,
         items=tuple(items),
-        targets=np.array([codes[label] for label in labels], dtype=np.int64),
+        targets=encode([entry.label or "" for entry in entries], task),
         groups=_groups(entries, items),
-        task=Task(target, "classification", classes),
+        task=task,
         modality=modality,
         parts=tuple(entry.part or "train" for entry in entries) if has_parts else None,
         skipped=tuple(skipped),
@@ -163,6 +177,6 @@ def _groups(entries: Sequence[Entry], items: Sequence[Item]) -> Ints:
 def _lost(root: Path, entries: Sequence[Entry], data: Dataset) -> list[str]:
     """Warnings about classes of which nothing is left."""
     empty = empty_classes(root) if root.is_dir() else ()
-    unreadable = sorted({entry.label for entry in entries if entry.label} - set(data.task.classes))
+    unreadable = sorted(set(names([e.label for e in entries if e.label], data.task.kind)) - set(data.task.classes))
     said = [f"folders without any file: {', '.join(empty)}"] if empty else []
     return [*said, f"classes without a readable example: {', '.join(unreadable)}"] if unreadable else said

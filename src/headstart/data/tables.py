@@ -1,8 +1,9 @@
 """Tables of examples, one a row: CSV, Parquet or JSONL. What a row holds its kind of data knows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -11,20 +12,25 @@ import pyarrow.json
 import pyarrow.parquet
 
 from headstart.core.errors import UserError, did_you_mean
+from headstart.core.problem import Kind
 from headstart.data.dataset import Part
 from headstart.data.folders import PARTS, Entry, label_of
+from headstart.data.targets import labels, listed, number
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
 SPLITS = ("split", "part", "subset")
 MANY = 200  # distinct values above which a numeric target is no class
+SEVERAL = 20  # the same where they have fractions
 
 
 Rows = Callable[[pa.Table, Path, str], Sequence[Entry | None]]
 """A table, where it lies, and its target's name -> what each row holds, without label; None where it holds nothing."""
 
 
-def read_table(path: Path, target: str | None, group: str | None, rows: Rows) -> tuple[list[Entry], str]:
-    """The rows of a table, and the name of its target.
+def read_table(
+    path: Path, target: str | None, group: str | None, kind: Kind | None, rows: Rows
+) -> tuple[list[Entry], str, Kind]:
+    """The rows of a table, the name of its target, and what kind of task that is.
 
     A column named split, part or subset says which part a row is of, if it speaks of train and test at all.
 
@@ -32,21 +38,22 @@ def read_table(path: Path, target: str | None, group: str | None, rows: Rows) ->
         path: of the table.
         target: its label column.
         group: a column whose equal values belong together.
+        kind: of task; None looks at the target: lists are labels, numbers with fractions or very many are numbers.
         rows: what each row holds.
 
     Raises:
-        UserError: it cannot be read, a column is missing, no row holds anything, or the target is no class.
+        UserError: it cannot be read, a column is missing, no row holds anything, or the target is of no such kind.
     """
-    return read_rows(open_table(path), path, target, group, rows)
+    return read_rows(open_table(path), path, target, group, kind, rows)
 
 
 def read_rows(
-    table: pa.Table, path: Path, target: str | None, group: str | None, rows: Rows
-) -> tuple[list[Entry], str]:
-    """The rows of a table that is open, and the name of its target; see `read_table`.
+    table: pa.Table, path: Path, target: str | None, group: str | None, kind: Kind | None, rows: Rows
+) -> tuple[list[Entry], str, Kind]:
+    """The rows of a table that is open; see `read_table`.
 
     Raises:
-        UserError: a column is missing, no row holds anything, or the target is no class.
+        UserError: a column is missing, no row holds anything, or the target is of no such kind.
     """
     columns = table.column_names
     if target is None:
@@ -55,15 +62,47 @@ def read_rows(
         )
     for flag, name in (("--target", target), ("--group", group)):
         check_column(table, path, flag, name)
-    _check_classes(table, target)
-    labels, parts = values(table, target), _parts(table, path, target)
+    kind = kind or kind_of(table[target])
+    _check_target(table, target, kind)
+    told, parts = _TOLD[kind](table[target]), _parts(table, path, target)
     groups = [None] * len(table) if group is None else values(table, group)
     entries = [
-        replace(entry, label=label_of(labels[i] or "") or None, part=parts[i], group=groups[i])
+        replace(entry, label=told[i], part=parts[i], group=groups[i])
         for i, entry in enumerate(rows(table, path, target))
         if entry is not None
     ]
-    return entries, target
+    return entries, target, kind
+
+
+def kind_of(column: pa.ChunkedArray) -> Kind:
+    """The kind of task that a column looks like."""
+    if pa.types.is_nested(column.type):
+        return "multi-label"
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        return "classification"
+    known = column.drop_null()
+    fractions = any(value % 1 for value in known.unique().to_pylist())
+    return "regression" if len(known.unique()) > (SEVERAL if fractions else MANY) else "classification"
+
+
+def _as_classes(column: pa.ChunkedArray) -> list[str | None]:
+    return [None if value is None else label_of(str(value)) or None for value in column.to_pylist()]
+
+
+def _as_labels(column: pa.ChunkedArray) -> list[str | None]:
+    """A row without a list has no target; an empty list, or an empty cell among strings, is a target without labels."""
+    return [None if value is None else listed(value) if isinstance(value, list) else labels(str(value))
+            for value in column.to_pylist()]  # fmt: skip
+
+
+def _as_numbers(column: pa.ChunkedArray) -> list[str | None]:
+    return [None if value is None else number(str(value)) for value in column.to_pylist()]
+
+
+_TOLD: Mapping[Kind, Callable[[pa.ChunkedArray], list[str | None]]] = MappingProxyType(
+    {"classification": _as_classes, "multi-label": _as_labels, "regression": _as_numbers}
+)
+"""The text of each row's target, as `targets.encode` takes it; None where there is none."""
 
 
 def check_column(table: pa.Table, path: Path, flag: str, name: str | None) -> None:
@@ -115,15 +154,17 @@ def _parse(path: Path) -> pa.Table:
     return pyarrow.csv.read_csv(path, parse_options=parsing)
 
 
-def _check_classes(table: pa.Table, target: str) -> None:
+def _check_target(table: pa.Table, target: str, kind: Kind) -> None:
     column = table[target]
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
-        raise UserError("a target of classes", f"{target!r} of type {column.type}", "Name a column of text or numbers.")
-    distinct = len(column.unique())
-    if pa.types.is_floating(column.type) and distinct > MANY:
-        raise UserError(
-            "a target of classes", f"{target!r} with {distinct} different numbers", "Regression is not there yet."
-        )
+    simple = pa.types.is_list(column.type) if pa.types.is_nested(column.type) else not pa.types.is_binary(column.type)
+    if not simple or (kind != "multi-label" and pa.types.is_nested(column.type)):
+        came = f"{target!r} of type {column.type}"
+        raise UserError(f"a target for {kind}", came, "Name a column of text, numbers or lists of labels.")
+    if kind == "classification" and pa.types.is_floating(column.type) and len(column.unique()) > MANY:
+        came = f"{target!r} with {len(column.unique())} different numbers"
+        raise UserError("a target of classes", came, "Leave --kind out, or say --kind regression.")
+    if kind == "regression" and not any(_as_numbers(column)):
+        raise UserError("a target of numbers", f"{target!r} without any", "Name another column, or leave --kind out.")
 
 
 def _parts(table: pa.Table, path: Path, target: str) -> list[Part | None]:

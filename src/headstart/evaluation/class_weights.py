@@ -11,29 +11,37 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
+from headstart.core.problem import Kind
 from headstart.core.protocols import Metric
 from headstart.data.split import folds
 from headstart.evaluation.evidence import Evidence, as_kept
 from headstart.evaluation.folds import OutOfFold
-from headstart.metrics.calibration import fit_temperature, scale
+from headstart.metrics.calibration import scale
+from headstart.metrics.kinds import KINDS
 
 TAUS = (0.0, 0.5, 1.0, 1.5)  # two to eight values gained alike (benchmarks/bench_class_weights.py); of equals the first
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a model's probabilities are read.
+    """How what a model puts out is read.
 
     Attributes:
         temperature: what its logits are divided by; then they are stated.
         tau: how far the classes' shares are undone; 0 leaves them.
         weights: (C,) what stated probabilities are multiplied by to choose a class; the most frequent class has 1.
+        kind: of task; the weights are ones but in classification.
     """
 
     temperature: float
     tau: float
     weights: Floats
+    kind: Kind = "classification"
+
+    def stated(self, probabilities: Floats) -> Floats:
+        """(n, K) as the model puts them out -> as they are stated."""
+        return KINDS[self.kind].cooled(probabilities, self.temperature)
 
     def weighed(self, probabilities: Floats) -> Floats:
         """(n, C) as the model puts them out -> (n, C) whose largest is the class to name; rows sum to one."""
@@ -47,18 +55,19 @@ def of_shares(truth: Ints, classes: int, tau: float) -> Floats:
     return (counts.max() / counts) ** tau
 
 
-def choose(probabilities: Floats, temperature: float, truth: Ints, metric: Metric) -> Reading:
+def choose(probabilities: Floats, temperature: float, truth: Targets, metric: Metric) -> Reading:
     """The reading whose tau gives the best score; 0 for metrics that do not count classes alike.
 
     Args:
         probabilities: (k, C) out of fold.
         temperature: that they are stated with.
-        truth: (k,) label codes.
+        truth: targets of the k examples.
         metric: that decides.
     """
     classes = probabilities.shape[1]
-    taus = TAUS if metric.judges == "classes" else (0.0,)
-    readings = [Reading(temperature, tau, of_shares(truth, classes, tau)) for tau in taus]
+    if metric.judges != "classes":
+        return Reading(temperature, 0.0, np.ones(classes), metric.kind)
+    readings = [Reading(temperature, tau, of_shares(truth, classes, tau)) for tau in TAUS]
     return max(readings, key=lambda one: float(metric(one.weighed(probabilities), truth)))
 
 
@@ -66,8 +75,8 @@ def of_arm(evidence: Evidence, arm: str, metric: Metric) -> Reading:
     """How an arm is read once it is fitted on everything: chosen on all of its out-of-fold predictions."""
     index, mean = evidence.oof.mean(arm)
     cells = evidence.oof.scored(arm)
-    truth = np.broadcast_to(evidence.train.truth, cells.shape)[cells]
-    temperature = fit_temperature(mean, evidence.train.truth[index])
+    truth = evidence.train.truth[np.nonzero(cells)[1]]
+    temperature = KINDS[evidence.kind].temperature(mean, evidence.train.truth[index])
     return choose(evidence.oof.of(arm)[cells], temperature, truth, metric)
 
 
@@ -83,7 +92,8 @@ def weighed(evidence: Evidence, metric: Metric, seed: int) -> Evidence:
     for arm in evidence.oof.arms():
         for rounds, part, rest in _parts(evidence, arm, seed):
             table, truth = evidence.oof.of(arm)[rounds], evidence.train.truth[rest]
-            reading = choose(table[rest], fit_temperature(table[rest], truth), truth, metric)
+            temperature = KINDS[evidence.kind].temperature(table[rest], truth)
+            reading = choose(table[rest], temperature, truth, metric)
             oof.fill(arm, np.full(len(part), rounds), part, reading.weighed(table[part]))
     tested = {arm: as_kept(of_arm(evidence, arm, metric).weighed(table)) for arm, table in evidence.tested.items()}
     return replace(evidence, oof=oof, tested=tested)

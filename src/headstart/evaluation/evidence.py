@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
+from headstart.core.problem import Kind, Task
 from headstart.core.protocols import Role
 from headstart.data.dataset import Dataset
+from headstart.data.targets import decode, encode
 from headstart.evaluation.folds import OutOfFold
 from headstart.evaluation.shares import ALL, Learned
 
@@ -39,11 +41,11 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Examples:
-    """Who was predicted: names, content keys, label codes and groups, row by row."""
+    """Who was predicted: names, content keys, targets and groups, row by row."""
 
     names: tuple[str, ...]
     keys: tuple[str, ...]
-    truth: Ints
+    truth: Targets
     groups: Ints
 
     @staticmethod
@@ -57,13 +59,14 @@ class Evidence:
     """Predictions and truth.
 
     Attributes:
-        classes: label names.
+        classes: label names; none where numbers are predicted.
         roles: arm -> transfer or control.
         train: examples with out-of-fold predictions.
         oof: those predictions.
         test: examples of the test part, none if there is none.
         tested: arm -> (n_test, C) predictions of the refitted arm.
         partly: the out-of-fold predictions of arms that have learned from less, by what that was.
+        kind: of task.
     """
 
     classes: tuple[str, ...]
@@ -73,6 +76,12 @@ class Evidence:
     test: Examples | None
     tested: Mapping[str, Floats]
     partly: Mapping[Learned, OutOfFold] = field(default_factory=dict[Learned, OutOfFold])
+    kind: Kind = "classification"
+
+    @property
+    def task(self) -> Task:
+        """What was predicted."""
+        return Task("", self.kind, self.classes)
 
 
 def as_kept(probabilities: Floats) -> Floats:
@@ -81,13 +90,13 @@ def as_kept(probabilities: Floats) -> Floats:
 
 
 def write(path: Path, evidence: Evidence) -> None:
-    """One row an arm, repeat and example; classes in the schema's metadata."""
+    """One row an arm, repeat and example; classes and the kind of task in the schema's metadata."""
     tables = [_oof_rows(evidence, evidence.oof, arm, OOF) for arm in evidence.oof.arms()]
     for learned, oof in evidence.partly.items():
         tables += [_oof_rows(evidence, oof, arm, PARTLY, learned) for arm in oof.arms()]
     if evidence.test is not None:
         tables += [_test_rows(evidence, evidence.test, arm) for arm in evidence.tested]
-    schema = SCHEMA.with_metadata({"classes": json.dumps(evidence.classes)})
+    schema = SCHEMA.with_metadata({"classes": json.dumps(evidence.classes), "kind": evidence.kind})
     pq.write_table(pa.concat_tables(tables).cast(schema), path, compression="zstd")
 
 
@@ -119,7 +128,7 @@ def _rows(
         "example": [who.names[i] for i in index],
         "key": [who.keys[i] for i in index],
         "group": who.groups[index],
-        "truth": [evidence.classes[code] for code in who.truth[index]],
+        "truth": decode(who.truth[index], evidence.task),
         "arm": [arm] * count,
         "role": [evidence.roles[arm]] * count,
         "on": [on] * count,
@@ -135,21 +144,26 @@ def _rows(
 def read(path: Path) -> Evidence:
     """The inverse of `write`."""
     table = pq.read_table(path)
-    classes = tuple(json.loads(table.schema.metadata[b"classes"]))
+    task = stored_task(table.schema.metadata)
     columns: dict[str, Any] = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-    codes = {name: code for code, name in enumerate(classes)}
-    columns["truth"] = np.array([codes[name] for name in columns["truth"]])
+    columns["truth"] = encode(columns["truth"].tolist(), task)
     columns["probabilities"] = np.stack(list(columns["probabilities"])).astype(np.float64)
     roles: dict[str, Role] = dict(zip(columns["arm"].tolist(), columns["role"].tolist(), strict=True))
     train = _part(columns, columns["on"] == OOF)
     examples, position = _examples(train)
-    partly = _partly(_part(columns, columns["on"] == PARTLY), examples, len(classes))
+    partly = _partly(_part(columns, columns["on"] == PARTLY), examples, task.outputs)
     test = _part(columns, columns["on"] == TEST)
     tested_by = {arm: _part(test, test["arm"] == arm) for arm in dict.fromkeys(test["arm"].tolist())}
     tested = {arm: part["probabilities"] for arm, part in tested_by.items()}
     test_examples = _examples(next(iter(tested_by.values())))[0] if tested_by else None
-    oof = _out_of_fold(train, position, len(classes))
-    return Evidence(classes, roles, examples, oof, test_examples, tested, partly)
+    oof = _out_of_fold(train, position, task.outputs)
+    return Evidence(task.classes, roles, examples, oof, test_examples, tested, partly, task.kind)
+
+
+def stored_task(metadata: Mapping[bytes, bytes]) -> Task:
+    """What was predicted, from the metadata of the file; those of earlier versions know one kind of task."""
+    kind = cast(Kind, metadata.get(b"kind", b"classification").decode())
+    return Task("", kind, tuple(json.loads(metadata[b"classes"])))
 
 
 def _part(columns: Mapping[str, Any], rows: NDArray[np.bool_]) -> dict[str, Any]:

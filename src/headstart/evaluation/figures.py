@@ -7,14 +7,17 @@ from typing import Literal
 import numpy as np
 
 from headstart.core.predictions import Floats
+from headstart.core.problem import Kind
 from headstart.core.protocols import Metric
 from headstart.core.record import On
 from headstart.evaluation import class_weights
 from headstart.evaluation.evidence import Evidence
 from headstart.evaluation.verdict import Comparison, chosen_interval, compare, paired_gain, score_interval
-from headstart.metrics.calibration import expected_calibration_error, scale
 from headstart.metrics.intervals import Interval
-from headstart.metrics.scores import METRICS
+from headstart.metrics.kinds import KINDS
+from headstart.metrics.scores import of_kind
+
+WITHIN = 0.9  # of what is predicted is not farther off than is stated
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Figures:
         tested: arm -> test score.
         audit: gain on the test, opened once after the decision.
         reading: of the delivered model's probabilities, from out-of-fold predictions.
-        error_before, error_after: calibration error without and with it.
+        off: numbers: what is predicted is at most so far off, in `WITHIN` of all cases out of fold.
+        error_before, error_after: calibration error without and with it; None where no probabilities are stated.
     """
 
     comparison: Comparison | None
@@ -41,8 +45,9 @@ class Figures:
     tested: Mapping[str, Interval]
     audit: Interval | None
     reading: class_weights.Reading
-    error_before: float
-    error_after: float
+    error_before: float | None
+    error_after: float | None
+    off: float | None
 
 
 def comparison(evidence: Evidence, metric: Metric, seed: int) -> Comparison | None:
@@ -62,7 +67,8 @@ def figures(evidence: Evidence, delivered: str, metric: Metric, seed: int) -> Fi
     reading = class_weights.of_arm(evidence, delivered, metric)
     on, probabilities, truth = _where(evidence, delivered)
     refits = on == "out-of-fold"
-    scaled = np.stack([scale(table, reading.temperature) for table in probabilities])
+    scaled = np.stack([reading.stated(table) for table in probabilities])
+    answers = KINDS[evidence.kind]
     named = _where(weighed, delivered)[1] if metric.judges == "classes" else scaled
     audit = None
     if judged and weighed.test and {judged.transfer, judged.control} <= set(weighed.tested):
@@ -73,14 +79,22 @@ def figures(evidence: Evidence, delivered: str, metric: Metric, seed: int) -> Fi
         score=_delivered(weighed, delivered, named, metric, seed, refits=refits),
         on=on,
         n=len(truth),
-        scores=_every_metric(named, scaled, truth),
+        scores=_every_metric(named, scaled, truth, evidence.kind),
         arms={arm: _arm(weighed, arm, metric, seed) for arm in weighed.oof.arms()},
         tested={arm: _tested(weighed, arm, metric, seed) for arm in weighed.tested},
         audit=audit,
         reading=reading,
-        error_before=expected_calibration_error(probabilities.mean(axis=0), truth),
-        error_after=expected_calibration_error(scaled.mean(axis=0), truth),
+        error_before=answers.calibration_error(probabilities.mean(axis=0), truth),
+        error_after=answers.calibration_error(scaled.mean(axis=0), truth),
+        off=_off(evidence, delivered) if evidence.kind == "regression" else None,
     )
+
+
+def _off(evidence: Evidence, arm: str) -> float:
+    """The quantile of out-of-fold errors, a new example counted among them (cross-conformal, Vovk 2015)."""
+    tables, index = _scored(evidence, arm)
+    errors = np.sort(np.abs(tables[..., 0] - evidence.train.truth[index]).mean(axis=0))
+    return float(errors[min(int(np.ceil(WITHIN * (len(errors) + 1))), len(errors)) - 1])
 
 
 def _delivered(evidence: Evidence, arm: str, said: Floats, metric: Metric, seed: int, *, refits: bool) -> Interval:
@@ -127,10 +141,11 @@ def _tested(evidence: Evidence, arm: str, metric: Metric, seed: int) -> Interval
     return score_interval(evidence.tested[arm], evidence.test.truth, evidence.test.groups, metric, seed, refits=False)
 
 
-def _every_metric(named: Floats, stated: Floats, truth: np.ndarray) -> dict[str, float]:
+def _every_metric(named: Floats, stated: Floats, truth: np.ndarray, kind: Kind) -> dict[str, float]:
     """Scores of the classes that are named, and of the probabilities that are stated, (R, n, C) each."""
     values = {
-        name: float(np.mean([score(t, truth) for t in (stated if score.judges == "probabilities" else named)]))
-        for name, score in METRICS.items()
+        score.name: float(np.mean([score(t, truth) for t in (stated if score.judges == "probabilities" else named)]))
+        for score in of_kind(kind)
     }
-    return {**values, "calibration_error": expected_calibration_error(stated.mean(axis=0), truth)}
+    error = KINDS[kind].calibration_error(stated.mean(axis=0), truth)
+    return values if error is None else {**values, "calibration_error": error}

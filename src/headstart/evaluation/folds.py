@@ -17,9 +17,9 @@ def repeats(n: int) -> int:
     return REPEATS_OF_FEW if n < FEW else 1
 
 
-def fold_maps(targets: Ints, groups: Ints, seed: int, rounds: int | None = None) -> NDArray[np.int64]:
+def fold_maps(strata: Ints, groups: Ints, seed: int, rounds: int | None = None) -> NDArray[np.int64]:
     """(R, n) fold numbers of R seeded maps; `repeats` says how many where `rounds` does not."""
-    return np.stack([folds(targets, groups, seed * 1000 + r) for r in range(rounds or repeats(len(targets)))])
+    return np.stack([folds(strata, groups, seed * 1000 + r) for r in range(rounds or repeats(len(strata)))])
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def units(arm: str, rounds: int, count: int = FOLDS) -> tuple[Unit, ...]:
 
 
 class OutOfFold:
-    """Out-of-fold probabilities of every arm; rows that an arm has not scored are NaN."""
+    """Out-of-fold predictions of every arm; rows that an arm has not scored are NaN."""
 
     def __init__(self, maps: NDArray[np.int64], classes: int) -> None:
         self.maps, self.classes = maps, classes

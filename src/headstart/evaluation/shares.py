@@ -29,21 +29,22 @@ ALL = Learned()
 EVERY = Learned(0.5, "every class")
 
 
-def within_share(targets: Ints, groups: Ints, share: float, seed: int) -> NDArray[np.int64]:
+def within_share(strata: Ints, groups: Ints, share: float, seed: int) -> NDArray[np.int64]:
     """Positions of a share, halved again and again: stratified, groups whole, small shares within larger ones."""
-    at = np.arange(len(targets))
+    at = np.arange(len(strata))
     for _ in range(round(-np.log2(share))):
-        at = at[folds(targets[at], groups[at], seed, 2) == 0]
+        at = at[folds(strata[at], groups[at], seed, 2) == 0]
     return at
 
 
-def halved(targets: Ints, groups: Ints, codes: Ints, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Positions of some classes, and weights, 0 or about 2, that leave half of them, groups whole, as heavy as all."""
-    own = np.flatnonzero(np.isin(targets, codes))
-    stays = folds(targets[own], groups[own], seed, 2) == 1
+def halved(strata: Ints, groups: Ints, codes: Ints, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Positions of some strata, and weights, 0 or about 2, that leave half of them, groups whole, as heavy as all."""
+    own = np.flatnonzero(np.isin(strata, codes))
+    stays = folds(strata[own], groups[own], seed, 2) == 1
     return own, np.where(stays, len(own) / stays.sum(), 0.0)
 
 
-def scarcest(targets: Ints, groups: Ints, share: float, seed: int, classes: int) -> int:
-    """How many examples the class has that the share leaves with the fewest."""
-    return int(np.bincount(targets[within_share(targets, groups, share, seed)], minlength=classes).min())
+def scarcest(strata: Ints, groups: Ints, share: float, seed: int, codes: Ints) -> int:
+    """How many examples the class, or other stratum, among these codes has that the share leaves with the fewest."""
+    left = strata[within_share(strata, groups, share, seed)]
+    return int(np.bincount(left, minlength=int(codes.max()) + 1)[codes].min())

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
 from headstart.core.protocols import Metric, Role
 from headstart.evaluation.folds import OutOfFold
 from headstart.metrics.intervals import LEVEL, Interval, group_weights, max_t, percentile, widen
@@ -59,7 +59,7 @@ class Comparison:
     labels_to_decide: int | None
 
 
-def sample(arms: Sequence[str], oof: OutOfFold, truth: Ints, groups: Ints, metric: Metric, seed: int) -> Sample:
+def sample(arms: Sequence[str], oof: OutOfFold, truth: Targets, groups: Ints, metric: Metric, seed: int) -> Sample:
     """Score arms on the examples that all of them scored, on the repeats that all of them ran."""
     both = np.logical_and.reduce([oof.scored(arm) for arm in arms])
     rounds = np.flatnonzero(both.any(axis=1))
@@ -75,7 +75,7 @@ def sample(arms: Sequence[str], oof: OutOfFold, truth: Ints, groups: Ints, metri
 
 
 def compare(
-    roles: Mapping[str, Role], oof: OutOfFold, truth: Ints, groups: Ints, metric: Metric, seed: int
+    roles: Mapping[str, Role], oof: OutOfFold, truth: Targets, groups: Ints, metric: Metric, seed: int
 ) -> Comparison | None:
     """The comparison that the verdict states; None where there is no arm on one of the sides.
 
@@ -178,13 +178,13 @@ def labels_to_decide(gain: Interval, n: int) -> int | None:
 
 
 def score_interval(
-    probabilities: Floats, truth: Ints, groups: Ints, metric: Metric, seed: int, *, refits: bool
+    probabilities: Floats, truth: Targets, groups: Ints, metric: Metric, seed: int, *, refits: bool
 ) -> Interval:
     """A score with its interval.
 
     Args:
         probabilities: (n, C), or (R, n, C) of R repeats, which are averaged.
-        truth: (n,) label codes.
+        truth: targets of the n examples.
         groups: (n,) pieces of evidence.
         metric: what is scored.
         seed: of the bootstrap.
@@ -199,14 +199,14 @@ def score_interval(
 
 
 def chosen_interval(
-    arms: Sequence[Floats], pick: int, truth: Ints, groups: Ints, metric: Metric, seed: int
+    arms: Sequence[Floats], pick: int, truth: Targets, groups: Ints, metric: Metric, seed: int
 ) -> Interval:
     """The out-of-fold score of the arm that was chosen because it scored best, which flatters it.
 
     Args:
         arms: (R, n, C) predictions of each arm that it was chosen from, on the same repeats and examples.
         pick: which was chosen.
-        truth: (n,) label codes.
+        truth: targets of the n examples.
         groups: (n,) pieces of evidence.
         metric: what is scored.
         seed: of the bootstrap.
@@ -221,10 +221,10 @@ def chosen_interval(
 
 def within(interval: Interval, metric: Metric) -> Interval:
     """An interval cut to the values that the metric can take: widening may reach beyond."""
-    return Interval(interval.value, max(interval.low, 0.0), min(interval.high, metric.top))
+    return Interval(interval.value, max(interval.low, metric.bottom), min(interval.high, metric.top))
 
 
-def paired_gain(transfer: Floats, control: Floats, truth: Ints, groups: Ints, metric: Metric, seed: int) -> Interval:
+def paired_gain(transfer: Floats, control: Floats, truth: Targets, groups: Ints, metric: Metric, seed: int) -> Interval:
     """The gain of one fixed model over another on the same test examples, both (n, C)."""
     weights = group_weights(groups, seed)
     sign = 1.0 if metric.higher_is_better else -1.0

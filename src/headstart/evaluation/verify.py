@@ -68,9 +68,10 @@ def _facts(record: Record, again: Figures) -> Iterator[Fact]:
     for name, value in record.scores.items():
         yield f"scores.{name}", value, again.scores[name]
     yield "calibration.temperature", record.calibration.temperature, again.reading.temperature
+    yield "calibration.off", record.calibration.off, again.off
     yield "calibration.tau", record.calibration.tau, again.reading.tau
     classes = record.tasks[0].classes
-    weights = zip(classes, record.calibration.weights(classes), again.reading.weights.tolist(), strict=True)
+    weights = zip(classes, record.calibration.weights(classes), again.reading.weights.tolist(), strict=False)
     yield from ((f"calibration.class_weights.{name}", was, now) for name, was, now in weights)
     judged = again.comparison
     if record.gain is not None and record.control is not None and judged is not None:

@@ -9,18 +9,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Targets
+from headstart.core.problem import Task
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.features.allocator import keep_blocks
 from headstart.features.backends import EXAMPLES, FLOAT32, Mode, Tap, tap
 from headstart.features.decode import decode
 from headstart.linear.heads import Ridge
+from headstart.metrics.kinds import KINDS
 from headstart.sources.source import Source
 
 SIZE = 3 * EXAMPLES  # one batch to warm up, two to time, all to compare
 AGREES = 0.999  # the least mean cosine to float32, over stages
 ANY_AGREES = 0.99  # the least of any example
+HALF = 0.5  # right enough to count as known, where an answer can be partly right
 NOISE = 1.64  # a two-sided sign test at 10 %
 
 
@@ -68,15 +71,15 @@ class Probe:
 
     Attributes:
         pixels: (n, H, W, C) uint8, prepared.
-        targets: (n,) label codes; -1 where unknown.
-        classes: how many there are.
+        targets: of the n examples; label codes are -1 where unknown.
+        task: what they are.
         features: stage -> (n, D) in eager float32.
         cost: of those.
     """
 
     pixels: Tensor
-    targets: Ints
-    classes: int
+    targets: Targets
+    task: Task
     features: Mapping[str, Floats]
     cost: Cost
 
@@ -88,7 +91,7 @@ class Probe:
         at = np.asarray(usable)[np.linspace(0, len(usable) - 1, min(SIZE, len(usable))).astype(int)]
         pixels = torch.from_numpy(decode([data.items[i] for i in at], data.modality, source.input, store))
         features, seconds = timed(tap(source, FLOAT32, store.root), pixels)
-        return Probe(pixels, data.targets[at], data.task.outputs, features, Cost(0.0, seconds))
+        return Probe(pixels, data.targets[at], data.task, features, Cost(0.0, seconds))
 
     def attempt(self, source: Source, mode: Mode, store: Store) -> Trial:
         """Build a way, time it, compare it; whatever goes wrong there refuses it."""
@@ -123,12 +126,14 @@ class Probe:
 
     def right(self, features: Mapping[str, Floats]) -> NDArray[np.bool_]:
         """Whether a ridge head on the last stage knows a labelled example that it was not fitted on."""
-        labelled = np.flatnonzero(self.targets >= 0)
+        known = np.ones(len(self.targets), dtype=np.bool_)
+        labelled = np.flatnonzero(self.targets >= 0 if self.task.kind == "classification" else known)
         targets = self.targets[labelled]
         if len(np.unique(targets)) < 2:
             return np.zeros(0, dtype=np.bool_)
-        head = Ridge.fit([features[list(self.features)[-1]][labelled]], targets, self.classes, None)
-        return np.asarray(head.loo.argmax(axis=1) == targets)
+        block = features[list(self.features)[-1]][labelled]
+        head = Ridge.fit([block], targets, self.task.outputs, None, kind=self.task.kind)
+        return KINDS[self.task.kind].right(head.loo, targets) > HALF
 
 
 def timed(run: Tap, pixels: Tensor) -> tuple[dict[str, Floats], float]:

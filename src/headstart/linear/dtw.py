@@ -6,17 +6,16 @@ See Sakoe and Chiba 1978; the window by leave-one-out as Ratanamahatana and Keog
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Targets
+from headstart.core.problem import Kind
 from headstart.core.protocols import State
 from headstart.linear.heads import calibrated
-from headstart.linear.path import one_hot
 from headstart.linear.series_blocks import Rows, matrices, resampled
-from headstart.metrics.calibration import softmax
+from headstart.metrics.kinds import KINDS
 
 STEPS = 128  # longer series are shortened to these
 WINDOWS = (0.0, 0.02, 0.05, 0.1, 0.2)  # of the length, that leave-one-out chooses from
@@ -64,69 +63,80 @@ def _costs(one: Rows, other: Rows, window: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Dtw:
-    """The class of the nearest training series under warping; the window by leave-one-out.
+    """What the nearest training series under warping has; the window by leave-one-out.
 
     Attributes:
         series: (n, channels, t) that it was fitted on.
-        targets: (n,).
-        classes: how many there are.
+        wanted: (n, K) what each of them has, as `metrics.kinds` says it: one-hot for classes.
         window: steps.
         sharpness: multiplies scores into logits.
+        kind: of task.
     """
 
     series: Rows
-    targets: Ints
-    classes: int
+    wanted: NDArray[np.float64]
     window: int
     sharpness: float
     loo: Floats
     error: float
+    kind: Kind = "classification"
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "Dtw":  # noqa: ARG003
-        """Fit; see `Head`. Series are brought to one length, 128 steps at most. There is no penalty."""
-        own = matrices(blocks)
+    def fit(
+        cls,
+        blocks: Sequence[Floats],
+        targets: Targets,
+        outputs: int,
+        penalty: float | None,  # noqa: ARG003 - there is none
+        *,
+        kind: Kind = "classification",
+    ) -> "Dtw":
+        """Fit; see `Head`. Series are brought to one length, 128 steps at most."""
+        own, wanted = matrices(blocks), KINDS[kind].wanted(targets, outputs)
         series = resampled(own, min(STEPS, max(one.shape[1] for one in own)))
-        right: list[tuple[float, int, NDArray[np.float64]]] = []
+        tried: list[tuple[float, int, NDArray[np.float64]]] = []
         for window in sorted({round(share * series.shape[2]) for share in WINDOWS}):
-            scores = _scores(distances(series, series, window), targets, classes, alone=True)
-            right.append((-float((scores.argmax(axis=1) == targets).mean()), window, scores))
-        _, window, scores = min(right, key=lambda one: one[:2])
-        sharpness, loo = calibrated(scores, targets)
-        error = float(((loo - one_hot(targets, classes)) ** 2).mean())
-        return cls(series, targets, classes, window, sharpness, loo, error)
+            scores = _scores(distances(series, series, window), wanted, kind, alone=True)
+            right = KINDS[kind].right(KINDS[kind].stated(scores), targets)
+            tried.append((-float(np.mean(right)), window, scores))
+        _, window, scores = min(tried, key=lambda one: one[:2])
+        sharpness, loo = calibrated(scores, targets, kind)
+        return cls(series, wanted, window, sharpness, loo, float(((loo - wanted) ** 2).mean()), kind)
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
-        """(n, C) probabilities."""
+        """(n, C) probabilities, or numbers."""
         found = distances(resampled(matrices(blocks), self.series.shape[2]), self.series, self.window)
-        return softmax(_scores(found, self.targets, self.classes) * self.sharpness)
+        return KINDS[self.kind].stated(_scores(found, self.wanted, self.kind) * self.sharpness)
 
     def state(self) -> State:
-        """The series that it was fitted on, with their classes."""
-        arrays: dict[str, Any] = {"series": self.series, "targets": self.targets.astype(np.int32)}
-        facts = {"classes": self.classes, "window": self.window, "sharpness": self.sharpness, "error": self.error}
-        return State(arrays, facts)
+        """The series that it was fitted on, with what they have."""
+        facts = {"window": self.window, "sharpness": self.sharpness, "error": self.error, "kind": self.kind}
+        return State({"series": self.series, "wanted": self.wanted}, facts)
 
     @classmethod
     def restore(cls, state: State) -> "Dtw":
         """The inverse of `state`."""
         a, meta = state.arrays, state.meta
-        series, targets = a["series"].astype(np.float32), a["targets"].astype(np.int64)
-        return cls(series, targets, meta["classes"], meta["window"], meta["sharpness"], _NONE, meta["error"])
+        series, wanted = a["series"].astype(np.float32), a["wanted"].astype(np.float64)
+        return cls(series, wanted, meta["window"], meta["sharpness"], _NONE, meta["error"], meta["kind"])
 
 
-def _scores(found: NDArray[np.float32], targets: Ints, classes: int, *, alone: bool = False) -> NDArray[np.float64]:
-    """(n, C): minus the distance to the nearest series of each class, in units of the nearest of all.
+def _scores(
+    found: NDArray[np.float32], wanted: NDArray[np.float64], kind: Kind, *, alone: bool = False
+) -> NDArray[np.float64]:
+    """(n, K): what the nearest series has; for classes, minus the distance to the nearest series of each.
 
     Args:
         found: (n, m) squared distances.
-        targets: (m,).
-        classes: C.
+        wanted: (m, K).
+        kind: of task.
         alone: the series are compared with themselves: each is left out of its own row.
     """
     wide = np.sqrt(found.astype(np.float64))
     if alone:
         np.fill_diagonal(wide, np.inf)
-    nearest = np.stack([wide[:, targets == code].min(axis=1, initial=np.inf) for code in range(classes)], axis=1)
+    if kind != "classification":
+        return wanted[wide.argmin(axis=1)]
+    nearest = np.stack([wide[:, own > 0].min(axis=1, initial=np.inf) for own in wanted.T], axis=1)
     unit = np.maximum(nearest.min(axis=1, keepdims=True), 1e-9)
     return -np.minimum(nearest / unit, FARTHEST)

@@ -1,22 +1,24 @@
-"""Closed-form classifiers: fit on blocks of features, judged by their own leave-one-out, at rest as plain arrays.
+"""Closed forms: fit on blocks of features, judged by their own leave-one-out, at rest as plain arrays.
 
-Each class is an estimator and, once `fit` has returned a new one, its fitted self. A block is the (n, D) matrix of one
-stage; several blocks are put side by side with equal total variance.
+What they are fitted to, and how their scores are read, `metrics.kinds` says for each kind of task. Each class is an
+estimator and, once `fit` has returned a new one, its fitted self. A block is the (n, D) matrix of one stage; several
+blocks are put side by side with equal total variance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Targets
+from headstart.core.problem import Kind
 from headstart.core.protocols import State
-from headstart.linear.path import PENALTIES, Solution, one_hot
+from headstart.linear.path import PENALTIES, Solution
 from headstart.linear.ridge import Standardised, solve_features, solve_gram
 from headstart.linear.streamed import scores, side_by_side
-from headstart.metrics.calibration import fit_temperature, softmax
+from headstart.metrics.kinds import KINDS
 
 CHOOSE_ON = 600  # examples: enough to choose a kernel, whose eigendecompositions cost the cube of them
 BANDWIDTHS = (0.125, 0.25, 0.5, 1.0)  # of the median squared distance; the linear kernel competes with them
@@ -27,7 +29,7 @@ class FittedHead(Protocol):
 
     @property
     def loo(self) -> Floats:
-        """(n, C) leave-one-out probabilities of the examples that it was fitted on."""
+        """(n, C) leave-one-out predictions of the examples that it was fitted on."""
         ...
 
     @property
@@ -36,7 +38,7 @@ class FittedHead(Protocol):
         ...
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
-        """(n, C) probabilities."""
+        """(n, C) probabilities, or (n, 1) numbers."""
         ...
 
     def state(self) -> State:
@@ -48,8 +50,16 @@ class Head(Protocol):
     """A closed-form estimator."""
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> FittedHead:
-        """Fit on blocks of (n, D) features and (n,) label codes."""
+    def fit(
+        cls,
+        blocks: Sequence[Floats],
+        targets: Targets,
+        outputs: int,
+        penalty: float | None,
+        *,
+        kind: Kind = "classification",
+    ) -> FittedHead:
+        """Fit on blocks of (n, D) features and the targets of a task of that kind and so many outputs."""
         ...
 
     @classmethod
@@ -61,13 +71,19 @@ class Head(Protocol):
 _NONE: NDArray[np.float64] = np.empty((0, 0))
 
 
-def calibrated(loo: Floats, targets: Ints) -> tuple[float, Floats]:
-    """How strongly scores are to be read, and the leave-one-out probabilities that follow.
+def calibrated(loo: Floats, targets: Targets, kind: Kind) -> tuple[float, Floats]:
+    """How strongly scores are to be read, and the leave-one-out predictions that follow.
 
-    One-hot regression scores say which class, not how surely; one number fitted to leave-one-out scores does.
+    Scores by least squares say which class, not how surely; one number fitted to leave-one-out scores does.
     """
-    sharpness = 1.0 / fit_temperature(softmax(loo), targets)
-    return sharpness, softmax(loo * sharpness)
+    answers = KINDS[kind]
+    sharpness = 1.0 / answers.temperature(answers.stated(loo), targets)
+    return sharpness, answers.stated(loo * sharpness)
+
+
+def _kind(meta: Mapping[str, Any]) -> Kind:
+    """Of the task that a head was fitted on; heads of earlier versions knew one kind only."""
+    return meta.get("kind", "classification")
 
 
 def penalties(penalty: float | None) -> NDArray[np.float64]:
@@ -92,39 +108,45 @@ class Ridge:
     loo: Floats
     error: float
     penalty: float = np.nan
+    kind: Kind = "classification"
 
     @classmethod
     def fit(
         cls,
         blocks: Sequence[Floats],
-        targets: Ints,
-        classes: int,
+        targets: Targets,
+        outputs: int,
         penalty: float | None,
         weights: Floats | None = None,
+        *,
+        kind: Kind = "classification",
     ) -> "Ridge":
         """Fit; see `Head`. (n,) weights, such as `path.balanced`, count in the fit and in the choice of the penalty."""
-        solution = solve_features(blocks, one_hot(targets, classes), penalties(penalty), weights)
-        sharpness, loo = calibrated(solution.loo, targets)
+        wanted = KINDS[kind].wanted(targets, outputs)
+        solution = solve_features(blocks, wanted, penalties(penalty), weights)
+        sharpness, loo = calibrated(solution.loo, targets, kind)
         penalty = float(solution.penalties[solution.best])
-        return cls(solution.weight, solution.bias, sharpness, loo, solution.error, penalty)
+        return cls(solution.weight, solution.bias, sharpness, loo, solution.error, penalty, kind)
 
     def logits(self) -> tuple[Floats, Floats]:
-        """(D, C) weight and (C,) bias of the same classifier as a linear layer with a softmax."""
+        """(D, C) weight and (C,) bias of the same model as a linear layer."""
         return self.weight * self.sharpness, self.bias * self.sharpness
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
-        """(n, C) probabilities."""
-        return softmax(scores(side_by_side(blocks), *self.logits(), len(blocks[0])))
+        """(n, C) probabilities, or numbers."""
+        return KINDS[self.kind].stated(scores(side_by_side(blocks), *self.logits(), len(blocks[0])))
 
     def state(self) -> State:
         """Weight and bias."""
-        return State({"weight": self.weight, "bias": self.bias}, {"sharpness": self.sharpness, "error": self.error})
+        facts = {"sharpness": self.sharpness, "error": self.error, "kind": self.kind}
+        return State({"weight": self.weight, "bias": self.bias}, facts)
 
     @classmethod
     def restore(cls, state: State) -> "Ridge":
         """The inverse of `state`."""
         arrays, meta = state.arrays, state.meta
-        return cls(arrays["weight"], arrays["bias"], meta["sharpness"], _NONE, meta["error"])
+        kind = _kind(meta)
+        return cls(arrays["weight"], arrays["bias"], meta["sharpness"], _NONE, meta["error"], kind=kind)
 
 
 @dataclass(frozen=True)
@@ -184,26 +206,35 @@ class KernelRidge:
     sharpness: float
     loo: Floats
     error: float
+    kind: Kind = "classification"
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "KernelRidge":
+    def fit(
+        cls,
+        blocks: Sequence[Floats],
+        targets: Targets,
+        outputs: int,
+        penalty: float | None,
+        *,
+        kind: Kind = "classification",
+    ) -> "KernelRidge":
         """Fit; see `Head`."""
         features = np.hstack(blocks).astype(np.float64)
         spread = float(np.sqrt(features.var(axis=0).sum())) or 1.0
         scaler = Standardised(features.mean(axis=0), np.full(features.shape[1], spread))
-        anchors, wanted = scaler(features), one_hot(targets, classes)
+        anchors, wanted = scaler(features), KINDS[kind].wanted(targets, outputs)
         few = np.linspace(0, len(anchors) - 1, min(len(anchors), CHOOSE_ON)).astype(int)
         trials = [(_solved(anchors[few], wanted[few], width, penalty).error, width) for width in _widths(anchors[few])]
         _, width = min(trials, key=lambda trial: trial[0])
         solution = _solved(anchors, wanted, width, penalty)
-        sharpness, loo = calibrated(solution.loo, targets)
+        sharpness, loo = calibrated(solution.loo, targets, kind)
         kernel = _kernel(anchors, width)
-        return cls(kernel, scaler, solution.weight, solution.bias, sharpness, loo, solution.error)
+        return cls(kernel, scaler, solution.weight, solution.bias, sharpness, loo, solution.error, kind)
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
-        """(n, C) probabilities."""
+        """(n, C) probabilities, or numbers."""
         scores = self.kernel(self.scaler(np.hstack(blocks))) @ self.dual + self.offset
-        return softmax(scores * self.sharpness)
+        return KINDS[self.kind].stated(scores * self.sharpness)
 
     def state(self) -> State:
         """Training features (float32), dual coefficients and the kernel's numbers."""
@@ -216,7 +247,7 @@ class KernelRidge:
             "offset": self.offset,
         }
         meta = {"sharpness": self.sharpness, "error": self.error, "bandwidth": self.kernel.bandwidth}
-        return State(arrays, {**meta, "kernel_mean": self.kernel.mean})
+        return State(arrays, {**meta, "kernel_mean": self.kernel.mean, "kind": self.kind})
 
     @classmethod
     def restore(cls, state: State) -> "KernelRidge":
@@ -225,12 +256,12 @@ class KernelRidge:
         anchors = a["anchors"].astype(np.float64)
         kernel = _Kernel(anchors, meta["bandwidth"], a["column_mean"].astype(np.float64), meta["kernel_mean"])
         scaler = Standardised(a["mean"], a["scale"])
-        return cls(kernel, scaler, a["dual"], a["offset"], meta["sharpness"], _NONE, meta["error"])
+        return cls(kernel, scaler, a["dual"], a["offset"], meta["sharpness"], _NONE, meta["error"], _kind(meta))
 
 
 @dataclass(frozen=True)
 class Prototype:
-    """Nearest class mean after centring and L2 normalisation (CL2N; Wang et al. 2019, SimpleShot)."""
+    """Nearest class mean after centring and L2 normalisation (CL2N; Wang et al. 2019, SimpleShot). For classes only."""
 
     mean: Floats
     prototypes: Floats
@@ -239,22 +270,31 @@ class Prototype:
     error: float
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "Prototype":  # noqa: ARG003
-        """Fit; see `Head`. There is no penalty."""
+    def fit(
+        cls,
+        blocks: Sequence[Floats],
+        targets: Targets,
+        outputs: int,
+        penalty: float | None,  # noqa: ARG003 - there is none
+        *,
+        kind: Kind = "classification",
+    ) -> "Prototype":
+        """Fit; see `Head`."""
         mean = np.hstack(blocks).astype(np.float64).mean(axis=0)
-        rows, wanted = _unit(np.hstack(blocks) - mean), one_hot(targets, classes)
+        rows, wanted = _unit(np.hstack(blocks) - mean), KINDS[kind].wanted(targets, outputs)
         sums, counts = wanted.T @ rows, wanted.sum(axis=0)
         prototypes = sums / np.maximum(counts, 1)[:, None]
         scores = -_squared(rows, prototypes)
         mine = targets  # the own class's mean without the example itself: exact leave-one-out
         without = (sums[mine] - rows) / np.maximum(counts[mine] - 1, 1)[:, None]
         scores[np.arange(len(rows)), mine] = -((rows - without) ** 2).sum(axis=1)
-        sharpness, loo = calibrated(scores, targets)
+        sharpness, loo = calibrated(scores, targets, kind)
         return cls(mean, prototypes, sharpness, loo, float(((loo - wanted) ** 2).mean()))
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
         """(n, C) probabilities."""
-        return softmax(-_squared(_unit(np.hstack(blocks) - self.mean), self.prototypes) * self.sharpness)
+        scores = -_squared(_unit(np.hstack(blocks) - self.mean), self.prototypes)
+        return KINDS["classification"].stated(scores * self.sharpness)
 
     def state(self) -> State:
         """Mean and prototypes."""
@@ -280,19 +320,28 @@ def _squared(rows: Floats, centres: Floats) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Majority:
-    """The class shares, whatever the input: what anything must beat."""
+    """The class shares, or the mean, whatever the input: what anything must beat."""
 
     shares: Floats
     loo: Floats
     error: float
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "Majority":  # noqa: ARG003
-        """Fit; features are not looked at."""
-        wanted = one_hot(targets, classes)
-        shares = (wanted.sum(axis=0) + 1) / (len(targets) + classes)
-        loo = (wanted.sum(axis=0) - wanted + 1) / (len(targets) - 1 + classes)
-        return cls(shares, loo, float(((loo - wanted) ** 2).mean()))
+    def fit(
+        cls,
+        blocks: Sequence[Floats],  # noqa: ARG003 - features are not looked at
+        targets: Targets,
+        outputs: int,
+        penalty: float | None,  # noqa: ARG003
+        *,
+        kind: Kind = "classification",
+    ) -> "Majority":
+        """Fit."""
+        answers, count = KINDS[kind], len(targets)
+        seen = answers.seen(targets, outputs)
+        sums = seen.sum(axis=0)
+        loo = answers.constant(sums - seen, count - 1)
+        return cls(answers.constant(sums, count), loo, float(((loo - seen) ** 2).mean()))
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
         """(n, C) the same row for every example."""

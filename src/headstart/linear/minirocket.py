@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
+from headstart.core.problem import Kind
 from headstart.core.protocols import State
 from headstart.linear.heads import Ridge
 from headstart.linear.series_blocks import matrices, resampled
@@ -164,15 +165,23 @@ class MiniRocket:
         return self.head.error
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "MiniRocket":
+    def fit(
+        cls,
+        blocks: Sequence[Floats],
+        targets: Targets,
+        outputs: int,
+        penalty: float | None,
+        *,
+        kind: Kind = "classification",
+    ) -> "MiniRocket":
         """Fit; see `Head`. Series of unequal length are stretched to the longest."""
         series = matrices(blocks)
         rows = resampled(series, max(TAPS, *(one.shape[1] for one in series)))
         convolutions = fitted(rows)
-        return cls(convolutions, Ridge.fit([convolutions(rows)], targets, classes, penalty))
+        return cls(convolutions, Ridge.fit([convolutions(rows)], targets, outputs, penalty, kind=kind))
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
-        """(n, C) probabilities."""
+        """(n, C) probabilities, or numbers."""
         return self.head.predict([self.convolutions(resampled(matrices(blocks), self.convolutions.steps))])
 
     def state(self) -> State:

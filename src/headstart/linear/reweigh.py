@@ -11,25 +11,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
 from headstart.linear.heads import Ridge
-from headstart.linear.path import Array, one_hot
+from headstart.linear.path import Array
 from headstart.linear.ridge import standardise_stages
-from headstart.metrics.calibration import softmax
+from headstart.metrics.kinds import KINDS
 
 Change = tuple[Ints, Floats]
 """(m,) positions of examples, and the (m,) weights that they get: from 0 up, and not 1, which every other has."""
 
 
 def reweighed(
-    head: Ridge, blocks: Sequence[Floats], targets: Ints, new: Sequence[Floats], changes: Sequence[Change]
+    head: Ridge, blocks: Sequence[Floats], targets: Targets, new: Sequence[Floats], changes: Sequence[Change]
 ) -> list[Floats]:
-    """Probabilities for new examples by the head after each change.
+    """Predictions for new examples by the head after each change.
 
     Args:
         head: fitted on these blocks and targets, all counting once.
         blocks: (n, D) features of each stage.
-        targets: (n,) label codes.
+        targets: of the n examples.
         new: (k, D) features of each stage.
         changes: each of the head as it is.
 
@@ -38,9 +38,10 @@ def reweighed(
     """
     scaler = standardise_stages(blocks)
     rows, others = scaler(np.hstack(blocks)), scaler(np.hstack(new))
-    wanted = one_hot(targets, len(head.bias))
+    answers = KINDS[head.kind]
+    wanted = answers.wanted(targets, len(head.bias))
     scores = _primal if rows.shape[1] < len(rows) else _dual
-    return [softmax(one * head.sharpness) for one in scores(rows, wanted, head.penalty, others, changes)]
+    return [answers.stated(one * head.sharpness) for one in scores(rows, wanted, head.penalty, others, changes)]
 
 
 def _primal(rows: Array, wanted: Array, penalty: float, others: Array, changes: Sequence[Change]) -> list[Array]:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Targets
+from headstart.core.problem import Kind
 from headstart.core.protocols import State
 from headstart.linear.heads import calibrated, penalties
-from headstart.linear.path import one_hot
 from headstart.linear.ridge import solve_gram
-from headstart.metrics.calibration import softmax
+from headstart.metrics.kinds import KINDS
 
 MOST = 2**24  # word numbers stay below: float32, in which features are kept, counts that far
 _NONE: NDArray[np.float64] = np.empty((0, 0))
@@ -42,9 +42,18 @@ class TfIdf:
     sharpness: float
     loo: Floats
     error: float
+    kind: Kind = "classification"
 
     @classmethod
-    def fit(cls, blocks: Sequence[Floats], targets: Ints, classes: int, penalty: float | None) -> "TfIdf":
+    def fit(
+        cls,
+        blocks: Sequence[Floats],
+        targets: Targets,
+        outputs: int,
+        penalty: float | None,
+        *,
+        kind: Kind = "classification",
+    ) -> "TfIdf":
         """Fit; see `Head`."""
         row, term = _occurrences(blocks)
         count = len(targets)
@@ -55,28 +64,30 @@ class TfIdf:
         mean = np.asarray(rows.mean(axis=0)).ravel()
         gram = np.asarray((rows @ rows.T).todense())
         level = gram.mean(axis=1, keepdims=True)
-        solution = solve_gram(gram - level - level.T + gram.mean(), one_hot(targets, classes), penalties(penalty))
+        wanted = KINDS[kind].wanted(targets, outputs)
+        solution = solve_gram(gram - level - level.T + gram.mean(), wanted, penalties(penalty))
         weight = np.asarray(rows.T @ solution.weight) - np.outer(mean, solution.weight.sum(axis=0))
-        sharpness, loo = calibrated(solution.loo, targets)
-        return cls(terms, rarity, weight, solution.bias - mean @ weight, sharpness, loo, solution.error)
+        sharpness, loo = calibrated(solution.loo, targets, kind)
+        return cls(terms, rarity, weight, solution.bias - mean @ weight, sharpness, loo, solution.error, kind)
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
-        """(n, C) probabilities; terms that were not there when it was fitted say nothing."""
+        """(n, C) probabilities, or numbers; terms that were not there when it was fitted say nothing."""
         row, term = _occurrences(blocks)
         rows = _weighted(row, term, len(blocks[0]), self.terms, self.rarity)
-        return softmax((np.asarray(rows @ self.weight) + self.bias) * self.sharpness)
+        return KINDS[self.kind].stated((np.asarray(rows @ self.weight) + self.bias) * self.sharpness)
 
     def state(self) -> State:
         """Terms, their rarity and weights."""
         arrays: dict[str, Any] = {"terms": self.terms, "rarity": self.rarity, "weight": self.weight, "bias": self.bias}
-        return State(arrays, {"sharpness": self.sharpness, "error": self.error})
+        return State(arrays, {"sharpness": self.sharpness, "error": self.error, "kind": self.kind})
 
     @classmethod
     def restore(cls, state: State) -> "TfIdf":
         """The inverse of `state`."""
         a, meta = state.arrays, state.meta
         terms = a["terms"].astype(np.int64)
-        return cls(terms, a["rarity"], a["weight"], a["bias"], meta["sharpness"], _NONE, meta["error"])
+        kind = meta.get("kind", "classification")  # heads of earlier versions knew one kind only
+        return cls(terms, a["rarity"], a["weight"], a["bias"], meta["sharpness"], _NONE, meta["error"], kind)
 
 
 def _occurrences(blocks: Sequence[Floats]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -234,6 +234,27 @@ def confusion(counts: Floats, classes: Sequence[str]) -> Markup:
     return chart.svg
 
 
+def scatter(truth: Floats, said: Floats, off: float | None, name: str) -> Markup:
+    """What was predicted against what was true, and the band that 90 % of the predictions are in.
+
+    Args:
+        truth: (r,).
+        said: (r,).
+        off: half of the band's height.
+        name: of the target.
+    """
+    with _chart("scatter", 5.0, 4.0) as chart:
+        axes = chart.axes
+        ends = np.array([min(truth.min(), said.min()), max(truth.max(), said.max())], dtype=float)
+        axes.plot(ends, ends, color=MUTED, lw=1, ls=(0, (2, 3)))
+        if off is not None:
+            axes.fill_between(ends, ends - off, ends + off, color=SERIES[0], alpha=0.12, lw=0)
+        axes.scatter(truth, said, s=14, color=SERIES[0], alpha=0.55, lw=0)
+        axes.set_xlabel(f"true {_short(name)}")
+        axes.set_ylabel("said")
+    return chart.svg
+
+
 def calibration(curves: Sequence[tuple[str, Floats, Ints, Floats]]) -> Markup:
     """Share that was right against stated confidence, in ten bins.
 

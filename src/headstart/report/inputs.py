@@ -12,9 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headstart.core.errors import UserError
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
+from headstart.core.problem import Kind, Task
 from headstart.core.record import On, Record
-from headstart.metrics.calibration import scale
+from headstart.data.targets import encode, spoken
+from headstart.evaluation.evidence import stored_task
+from headstart.metrics.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -25,23 +28,25 @@ class Outputs:
         on: "test" when it has test rows, else "out-of-fold".
         classes: the label names, in the order of the codes.
         names: (r,) example of each row; with repeated folds an example has several rows.
-        truth: (r,) label codes.
-        probabilities: (r, C), before the temperature.
+        truth: targets of the r rows.
+        probabilities: (r, K), before the temperature.
         temperature: what the delivered model divides its logits by.
         class_weights: (C,) what it multiplies its probabilities by to choose a class.
+        kind: of task.
     """
 
     on: On
     classes: tuple[str, ...]
     names: tuple[str, ...]
-    truth: Ints
+    truth: Targets
     probabilities: Floats
     temperature: float
     class_weights: Floats
+    kind: Kind = "classification"
 
     def scaled(self) -> Floats:
-        """(r, C) probabilities as the delivered model states them."""
-        return scale(self.probabilities, self.temperature)
+        """(r, K) what the delivered model states."""
+        return KINDS[self.kind].cooled(self.probabilities, self.temperature)
 
     def named(self) -> Ints:
         """(r,) codes of the classes that it names."""
@@ -59,15 +64,15 @@ class Mistake:
 
     Args:
         name: the example.
-        truth: its label.
-        said: the label that the model gave it.
-        probability: how sure the model was of that, calibrated.
+        truth: its label, its labels, or its number.
+        said: what the model gave it.
+        probability: how sure the model was of that, calibrated; None of several labels, and of numbers.
     """
 
     name: str
     truth: str
     said: str
-    probability: float
+    probability: float | None
 
 
 def record(run: Path) -> Record:
@@ -108,38 +113,48 @@ def outputs(run: Path, about: Record) -> Outputs | None:
     rows = rows.filter(pc.field("on") == on)
     if rows.num_rows == 0:
         return None
-    classes = _classes(rows, about)
-    codes = {name: code for code, name in enumerate(classes)}
+    task = _task(rows, about)
     flat = rows["probabilities"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return Outputs(
         on=on,
-        classes=classes,
+        classes=task.classes,
         names=tuple(rows["example"].to_pylist()),
-        truth=np.array([codes[name] for name in rows["truth"].to_pylist()], dtype=np.int64),
-        probabilities=flat.reshape(rows.num_rows, len(classes)).astype(float),
+        truth=encode(rows["truth"].to_pylist(), task),
+        probabilities=flat.reshape(rows.num_rows, task.outputs).astype(float),
         temperature=about.calibration.temperature,
-        class_weights=np.array(about.calibration.weights(classes)),
+        class_weights=np.array(about.calibration.weights(task.classes)),
+        kind=task.kind,
     )
 
 
-def _classes(rows: pa.Table, about: Record) -> tuple[str, ...]:
-    stored = (rows.schema.metadata or {}).get(b"classes")
-    return tuple(json.loads(stored)) if stored else about.tasks[0].classes
+def _task(rows: pa.Table, about: Record) -> Task:
+    stored, said = rows.schema.metadata or {}, about.tasks[0]
+    return stored_task(stored) if b"classes" in stored else Task(said.name, said.kind, said.classes)
 
 
 def worst(found: Outputs | None, n: int) -> tuple[Mistake, ...]:
-    """The n mistakes the model was surest of, the surest first."""
+    """The n worst mistakes, the worst first: those that the model was surest of, or that are farthest off."""
     if found is None:
         return ()
     names, first, inverse = np.unique(np.asarray(found.names), return_index=True, return_inverse=True)
     scaled = found.scaled()
     mean = np.zeros((len(names), scaled.shape[1]))
     np.add.at(mean, inverse, scaled * found.weights()[:, None])
+    if found.kind != "classification":
+        return _farthest(found, names.tolist(), mean, found.truth[first], n)
     said, truth = (mean * found.class_weights).argmax(axis=1), found.truth[first]
     wrong = np.flatnonzero(said != truth)
     order = wrong[np.argsort(-mean[wrong, said[wrong]], kind="stable")][:n]
     label: Sequence[str] = found.classes
     return tuple(Mistake(str(names[i]), label[truth[i]], label[said[i]], float(mean[i, said[i]])) for i in order)
+
+
+def _farthest(found: Outputs, names: list[str], mean: Floats, truth: Targets, n: int) -> tuple[Mistake, ...]:
+    right = KINDS[found.kind].right(mean, truth)
+    order = np.argsort(right, kind="stable")[:n]
+    task = Task("", found.kind, found.classes)
+    said = mean >= 0.5 if task.kind == "multi-label" else mean[:, 0]
+    return tuple(Mistake(names[i], spoken(truth[i], task), spoken(said[i], task), None) for i in order if right[i] < 1)
 
 
 def mistakes(run: Path, n: int = 12) -> tuple[str, ...]:

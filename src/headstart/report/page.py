@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from headstart.core.record import Record
 from headstart.report import charts, inputs, tables, words
+from headstart.report.answers import answers
 
 _HERE = Path(__file__).parent
 _CURVES = 4  # arms whose training curves are drawn
@@ -70,7 +71,7 @@ def _context(run: Path, examples: Mapping[str, bytes | str], called: Path) -> di
         "stages_chart": charts.stages(record.stage_curve) if record.stage_curve else None,
         "measured": _measured(record),
         "trainings": _trainings(run, record),
-        "answers": _answers(found, record),
+        "answers": answers(found, record),
         "mistakes": [(m, _shown(examples.get(m.name))) for m in inputs.worst(found, _SHOWN)],
         "plan": tables.plan_rows(plan) if plan is not None else None,
         "times": tables.times(record),
@@ -103,26 +104,6 @@ def _trainings(run: Path, record: Record) -> list[tuple[str, Markup]]:
     arms = list(dict.fromkeys(e["arm"] for e in epochs))
     arms.sort(key=lambda arm: arm != record.decision.delivered)
     return [(arm, charts.training(arm, [e for e in epochs if e["arm"] == arm])) for arm in arms[:_CURVES]]
-
-
-def _answers(found: inputs.Outputs | None, record: Record) -> dict[str, Any] | None:
-    """What the delivered model's answers show: the confusion matrix, classes, pairs, calibration."""
-    if found is None:
-        return None
-    matrix, classes, weights = tables.counts(found), found.classes, found.weights()
-    shown = tables.hardest(matrix, charts.MATRIX_CLASSES)
-    right = found.probabilities.argmax(axis=1) == found.truth
-    curves = [("as learned", found.probabilities), ("as delivered", found.scaled())]
-    return {
-        "on": found.on,
-        "n": len(set(found.names)),
-        "shown": len(shown),
-        "classes": len(classes),
-        "matrix": charts.confusion(matrix[shown][:, shown], [classes[i] for i in shown]),
-        "per_class": tables.per_class(matrix, classes, record.data.n_per_class),
-        "confused": tables.confused(matrix, classes) if len(classes) > 2 else [],
-        "calibration": charts.calibration([(label, p.max(axis=1), right, weights) for label, p in curves]),
-    }
 
 
 def _shown(example: bytes | str | None) -> dict[str, str | None]:

@@ -48,6 +48,23 @@ def per_class(confusion: Floats, classes: Sequence[str], n_per_class: Mapping[st
     return sorted(rows, key=lambda r: 2.0 if r["recall"] is None else r["recall"])
 
 
+def per_label(found: Outputs, n_per_class: Mapping[str, int]) -> list[Row]:
+    """Recall and precision of each label, the worst recall first; an example counts once, however often predicted."""
+    said, true, weights = found.scaled() >= 0.5, found.truth > 0, found.weights()
+    both, named, there = (weights @ table for table in (said & true, said, true))
+    rows = [
+        {
+            "name": name,
+            "examples": n_per_class.get(name, 0),
+            "scored": round(float(there[i])),
+            "recall": float(both[i] / there[i]) if there[i] > 0 else None,
+            "precision": float(both[i] / named[i]) if named[i] > 0 else None,
+        }
+        for i, name in enumerate(found.classes)
+    ]
+    return sorted(rows, key=lambda r: 2.0 if r["recall"] is None else r["recall"])
+
+
 def confused(confusion: Floats, classes: Sequence[str], n: int = 6) -> list[Row]:
     """The pairs that are mixed up most often."""
     off = confusion - np.diag(np.diag(confusion))

@@ -1,8 +1,7 @@
 """How numbers are written on the page."""
 
 from headstart.core.record import Audit, Gain, LearningCurve, Price, Score, Span, Threshold
-
-_SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
+from headstart.metrics.scores import metric as scored
 
 
 def value(metric: str, number: float) -> str:
@@ -11,14 +10,14 @@ def value(metric: str, number: float) -> str:
     >>> value("accuracy", 0.876), value("log_loss", 0.41)
     ('87.6 %', '0.410')
     """
-    return f"{100 * number:.1f} %" if metric in _SHARES else f"{number:.3f}"
+    return f"{100 * number:.1f} %" if scored(metric).share else f"{number:.3f}"
 
 
 def between(metric: str, score: Score | None) -> str:
     """The interval of a score: `86.1 - 89.0 %`, with an en dash."""
     if score is None:
         return ""
-    if metric in _SHARES:
+    if scored(metric).share:
         return f"{100 * score.low:.1f} \N{EN DASH} {100 * score.high:.1f} %"
     return f"{score.low:.3f} \N{EN DASH} {score.high:.3f}"
 
@@ -29,12 +28,12 @@ def change(metric: str, number: float) -> str:
     >>> change("accuracy", 0.031), change("log_loss", 0.031)
     ('+3.1 points', '+0.031')
     """
-    return f"{100 * number:+.1f} points" if metric in _SHARES else f"{number:+.3f}"
+    return f"{100 * number:+.1f} points" if scored(metric).share else f"{number:+.3f}"
 
 
 def gain_between(metric: str, gain: Gain | Audit | Span) -> str:
     """The interval of a gain, `+1.2 to +4.9`."""
-    by, digits = (100, 1) if metric in _SHARES else (1, 3)
+    by, digits = (100, 1) if scored(metric).share else (1, 3)
     return f"{by * gain.low:+.{digits}f} to {by * gain.high:+.{digits}f}"
 
 

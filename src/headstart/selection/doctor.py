@@ -20,6 +20,7 @@ from headstart.features.decode import batches
 from headstart.features.extract import sample, time_batches
 from headstart.linear.heads import Ridge
 from headstart.metrics.intervals import Interval, group_weights, max_t
+from headstart.metrics.kinds import KINDS
 from headstart.sources.card import ImageInput
 from headstart.sources.preconditions import check_readable
 from headstart.sources.source import Source
@@ -158,5 +159,9 @@ def _right(
                 for name in names:
                     rows[name].append(taps[name](torch.from_numpy(pixels))[last].float().numpy())
                 step.advance(len(part) * len(names))
-    heads = {n: Ridge.fit([np.vstack(found)], data.targets, data.task.outputs, None) for n, found in rows.items()}
-    return {name: (head.loo.argmax(axis=1) == data.targets).astype(float) for name, head in heads.items()}
+    task = data.task
+    heads = {
+        name: Ridge.fit([np.vstack(found)], data.targets, task.outputs, None, kind=task.kind)
+        for name, found in rows.items()
+    }
+    return {name: KINDS[task.kind].right(head.loo, data.targets).astype(float) for name, head in heads.items()}

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.core.predictions import Floats, Ints
-from headstart.linear.path import one_hot
+from headstart.core.predictions import Floats, Targets
+from headstart.core.problem import Kind
+from headstart.metrics.kinds import KINDS
 from headstart.selection.spectrum import Array, Spectrum, spectrum
 
 SMALLEST, LARGEST = 1e-16, 1e8  # a/b over the largest eigenvalue: beyond them nothing changes, or b would be infinite
@@ -28,8 +29,8 @@ class Evidence:
     value: Array
 
 
-def logme(features: Floats, targets: Ints, outputs: int) -> float:
-    """The largest log evidence of one-hot labels, per example, mean over the classes that are there.
+def logme(features: Floats, targets: Targets, outputs: int, kind: Kind = "classification") -> float:
+    """The largest log evidence of one-hot labels, per example, mean over the classes that are there; or of numbers.
 
     You, Liu, Wang and Long 2021, arXiv 2102.11005: max over a, b of log p(y | F, a, b) / n, w ~ N(0, I/a) and
     y ~ N(Fw, I/b). O(n D min(n, D)) once for all classes.
@@ -47,14 +48,18 @@ def logme(features: Floats, targets: Ints, outputs: int) -> float:
 
     Args:
         features: (n, D), not centred.
-        targets: (n,) label codes.
-        outputs: how many classes there are.
+        targets: of the n examples; numbers are centred and scaled first.
+        outputs: how many there are.
+        kind: of task.
 
     Raises:
         ValueError: the features are not finite.
     """
-    present = np.unique(targets)  # no features tell anything of a class without examples
-    return float(evidence(features, one_hot(targets, outputs)[:, present]).value.mean())
+    wanted = KINDS[kind].seen(targets, outputs)
+    if kind == "regression":
+        wanted = (wanted - wanted.mean()) / max(float(wanted.std()), np.finfo(float).tiny)
+    present = wanted.any(axis=0)  # no features tell anything of a class without examples
+    return float(evidence(features, wanted[:, present]).value.mean()) if present.any() else 0.0
 
 
 def evidence(features: Floats, targets: Floats) -> Evidence:

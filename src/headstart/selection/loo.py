@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats, Ints, Targets
+from headstart.core.problem import Task
 from headstart.core.protocols import Features, View
 from headstart.core.record import StageScore
-from headstart.linear.heads import FittedHead, KernelRidge, Ridge
+from headstart.linear.heads import KernelRidge, Majority, Ridge
+from headstart.metrics.kinds import KINDS
 from headstart.selection.logme import logme
 from headstart.selection.rank import sureness
 
@@ -18,7 +20,7 @@ FEW = 300  # examples for the evidence, which 100 are enough for
 
 @dataclass(frozen=True)
 class Floor:
-    """Leave-one-out accuracies that need no transfer: raw input, features of an untrained net, the largest class."""
+    """Leave-one-out accuracies that need no transfer: raw input, features of an untrained net, the best constant."""
 
     raw: float
     random: float
@@ -38,18 +40,19 @@ def some(view: View) -> Ints:
 def floor(raw: str, untrained: str, view: View, features: Features) -> Floor:
     """What the closed-form controls reach, as their plans have it, on the examples that `stage_curve` looks at."""
     rows = some(view)
-    targets, classes = view.targets[rows], view.task.outputs
+    targets, task = view.targets[rows], view.task
 
     def blocks(source: str) -> list[Floats]:
         return [features.of(source, stage, view)[rows] for stage in features.stages(source)]
 
-    def right(head: FittedHead) -> float:
-        return float((head.loo.argmax(axis=1) == targets).mean())
+    def right(stated: Floats) -> float:
+        return float(KINDS[task.kind].right(stated, targets).mean())
 
+    first = blocks(raw)
     return Floor(
-        raw=right(KernelRidge.fit(blocks(raw), targets, classes, None)),
-        random=right(Ridge.fit(blocks(untrained), targets, classes, None)),
-        majority=float(np.bincount(targets, minlength=classes).max() / len(targets)),
+        raw=right(KernelRidge.fit(first, targets, task.outputs, None, kind=task.kind).loo),
+        random=right(Ridge.fit(blocks(untrained), targets, task.outputs, None, kind=task.kind).loo),
+        majority=right(Majority.fit(first, targets, task.outputs, None, kind=task.kind).predict(first)),
     )
 
 
@@ -63,18 +66,19 @@ def stage_curve(sources: Sequence[str], view: View, features: Features) -> tuple
     targets = view.targets[rows]
 
     def fitted(source: str, stage: str) -> Ridge:
-        return Ridge.fit([features.of(source, stage, view)[rows]], targets, view.task.outputs, None)
+        block = features.of(source, stage, view)[rows]
+        return Ridge.fit([block], targets, view.task.outputs, None, kind=view.task.kind)
 
-    return with_evidence(curve(sources, features, targets, fitted), view, features)
+    return with_evidence(curve(sources, features, targets, view.task, fitted), view, features)
 
 
 def curve(
-    sources: Sequence[str], features: Features, targets: Ints, fitted: Callable[[str, str], Ridge]
+    sources: Sequence[str], features: Features, targets: Targets, task: Task, fitted: Callable[[str, str], Ridge]
 ) -> tuple[StageScore, ...]:
-    """The same from ridge heads, by source and stage, that were fitted on n examples with these (n,) targets."""
+    """The same from ridge heads, by source and stage, that were fitted on n examples with these targets."""
     at = [(source, stage) for source in sources for stage in features.stages(source)]
     heads = [fitted(source, stage) for source, stage in at]
-    hits = np.array([head.loo.argmax(axis=1) == targets for head in heads])
+    hits = np.array([KINDS[task.kind].right(head.loo, targets) for head in heads])
     return tuple(
         StageScore(source=name, stage=stage, dim=len(head.weight), accuracy=float(right.mean()), sure=float(sure))
         for (name, stage), head, right, sure in zip(at, heads, hits, sureness(hits), strict=True)
@@ -84,6 +88,7 @@ def curve(
 def with_evidence(scores: Sequence[StageScore], view: View, features: Features) -> tuple[StageScore, ...]:
     """The curve with the log evidence of each stage, on the same at most `FEW` examples."""
     rows = np.linspace(0, len(view) - 1, min(len(view), FEW)).astype(int)
-    targets, classes = view.targets[rows], view.task.outputs
-    evidence = (logme(features.of(one.source, one.stage, view)[rows], targets, classes) for one in scores)
+    targets, task = view.targets[rows], view.task
+    blocks = (features.of(one.source, one.stage, view)[rows] for one in scores)
+    evidence = (logme(block, targets, task.outputs, task.kind) for block in blocks)
     return tuple(one.model_copy(update={"logme": value}) for one, value in zip(scores, evidence, strict=True))

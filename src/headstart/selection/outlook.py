@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.core.problem import Kind
 from headstart.core.protocols import View
 from headstart.core.record import StageScore
 from headstart.selection.distance.stage_gap import stage_gaps
@@ -90,10 +91,10 @@ class Outlook:
     settled: bool
 
 
-def outlook(signs: Signs, modality: str) -> Outlook | None:
-    """The outlook; None for a modality that the bank has no tasks of."""
+def outlook(signs: Signs, modality: str, kind: Kind = "classification") -> Outlook | None:
+    """The outlook; None for a modality, or a kind of task, that the bank has no tasks of."""
     model = stored()
-    if modality not in model["modalities"]:
+    if modality not in model["modalities"] or kind != "classification":
         return None
     helps = float(chances(model, np.array([[sign(signs) for sign in SIGNS.values()]]))[0])
     low, high = model["both"]

@@ -33,14 +33,14 @@ def _places(values: Sequence[float]) -> Floats:
     return (each[:, None] > each).sum(axis=1) + (each[:, None] == each).sum(axis=1) / 2
 
 
-def sureness(hits: NDArray[np.bool_], seed: int = 0) -> Floats:
+def sureness(hits: Floats | NDArray[np.bool_], seed: int = 0) -> Floats:
     """How often each candidate would be the best of all, were the examples drawn again.
 
     Bootstrap over examples, all candidates judged on the same draw; a draw that several win is shared out among them.
     It says how well these examples tell the candidates apart, not how well the score foretells what training gives.
 
     Args:
-        hits: (k, n) whether candidate k was right on example n, as leave-one-out has it.
+        hits: (k, n) whether, or how, candidate k was right on example n, as leave-one-out has it.
         seed: of the draws.
 
     Returns:
@@ -48,6 +48,6 @@ def sureness(hits: NDArray[np.bool_], seed: int = 0) -> Floats:
     """
     examples = hits.shape[1]
     draws = np.random.default_rng(seed).multinomial(examples, np.full(examples, 1 / examples), size=RESAMPLES)
-    right = draws @ hits.T.astype(np.int64)
+    right = draws @ hits.T
     wins = right == right.max(axis=1, keepdims=True)
     return (wins / wins.sum(axis=1, keepdims=True)).mean(axis=0)

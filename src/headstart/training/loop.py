@@ -19,11 +19,10 @@ import numpy as np
 import torch
 from pydantic import RootModel
 from torch import Tensor, nn
-from torch.nn import functional
 
 from headstart.core.errors import UserError
 from headstart.core.plan import Train
-from headstart.core.predictions import Floats, Ints
+from headstart.core.predictions import Floats
 from headstart.core.progress import Step
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
@@ -34,6 +33,7 @@ from headstart.training.ahead import ahead
 from headstart.training.alike import alike, sizes
 from headstart.training.co_tune import OwnHead, beside
 from headstart.training.hold import hold
+from headstart.training.losses import LOSSES
 from headstart.training.pull import Pull
 from headstart.training.recalibrate import recalibrate
 from headstart.training.step import Extra, descend
@@ -57,8 +57,9 @@ class Epoch:
     Args:
         epoch: from 1.
         lr: rate of the epoch's last step, for rules of rate 1.
-        train_loss: mean cross-entropy of the (augmented) training examples during the epoch, in nats.
-        train_accuracy: likewise.
+        train_loss: mean loss of the (augmented) training examples during the epoch: cross-entropy, in nats, or the
+            squared error of numbers, in units of their variance.
+        train_accuracy: likewise, how right they were: of labels Jaccard's index, of numbers R2.
         validation_loss: after the epoch; None without validation part.
         validation_accuracy: likewise.
         seconds: wall clock, validation included.
@@ -213,10 +214,10 @@ class _Work:
     ) -> None:
         if phase.epochs is None or phase.lr is None or phase.norm is None:
             raise UserError("a resolved phase", "one without epochs, lr or norm", "Fill them in with Plan.resolve.")
-        if len(view) == 0 or int(np.min(view.targets)) < 0:
+        if len(view) == 0 or (view.task.kind == "classification" and int(np.min(view.targets)) < 0):
             raise UserError("labelled training examples", "none, or some without label", "Leave those out.")
         self.net, self.phase, self.view, self.seed, self.step = net, phase, view, seed, step
-        self.epochs, self.lr = phase.epochs, phase.lr
+        self.epochs, self.lr, self.task = phase.epochs, phase.lr, LOSSES[view.task.kind]
         self.device = devices.place(net)
         self.held = hold(net, phase.hold, seed) if phase.hold else None
         self.rates = groups.resolve(card, net, phase.rules)
@@ -276,7 +277,7 @@ class _Work:
         said = {
             "phase": RootModel[Train](self.phase).model_dump(mode="json"),
             "seed": self.seed,
-            "examples": [[list(part.keys), [int(code) for code in part.targets]] for part in views],
+            "examples": [[list(part.keys), part.targets.tolist()] for part in views],
             "start": groups.digests(every),
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -286,11 +287,11 @@ class _Work:
         chances = np.random.default_rng([self.seed, epoch])
         order = alike(chances.permutation(len(self.view)), sizes(self.view), self.steps, chances)
         keys = list(self.view.keys)
-        targets = np.asarray(self.view.targets, dtype=np.int64)
+        targets = self.task.tensor(self.view.targets)
         for at, part in enumerate(order):
             chance = int(np.random.SeedSequence([self.seed, epoch, at]).generate_state(1)[0])
             given = self.examples.shown([keys[i] for i in part], epoch, chance)
-            yield given, torch.from_numpy(targets[part]), chance
+            yield given, targets[part], chance
 
     def extras(self, chance: int, targets: Tensor) -> list[Extra]:
         """What a step with that seed costs beside the cross-entropy of these targets.
@@ -342,7 +343,8 @@ def _epoch(work: _Work, epoch: int, validation: Dataset | None) -> Epoch:
             torch.manual_seed(chance)
             wanted = targets.to(work.device)
             extras = work.extras(chance, wanted)
-            done = descend(work.runs, work.optimiser, given.to(work.device), wanted, extras, pairs=work.phase.pairs)
+            given = given.to(work.device)
+            done = descend(work.runs, work.optimiser, given, wanted, extras, pairs=work.phase.pairs, task=work.task)
             steps.append((*done, len(targets)))
             if work.step is not None:
                 work.step.advance(len(targets))
@@ -369,10 +371,12 @@ def _validate(work: _Work, validation: Dataset) -> tuple[float, float]:
 
 
 def measure(logits: Floats, view: Dataset) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of (n, C) logits."""
-    targets: Ints = np.asarray(view.targets, dtype=np.int64)
-    loss = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets)).item()
-    return loss, float(np.mean(logits.argmax(1) == targets))
+    """Mean loss and accuracy of (n, K) logits."""
+    task, stated = LOSSES[view.task.kind], torch.from_numpy(logits)
+    targets = task.tensor(view.targets)
+    return task.of(stated, targets.to(stated.dtype) if targets.is_floating_point() else targets).item(), float(
+        task.right(stated, targets) / len(view)
+    )
 
 
 def _validation_losses(history: Sequence[Epoch]) -> list[float]:

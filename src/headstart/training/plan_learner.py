@@ -24,13 +24,14 @@ from headstart.features.allocator import keep_blocks
 from headstart.features.prepared import Prepared
 from headstart.linear.catalog import ESTIMATORS
 from headstart.linear.heads import FittedHead, Ridge
-from headstart.metrics.calibration import softmax
+from headstart.metrics.kinds import KINDS
 from headstart.sources.source import Source
 from headstart.sources.staged import StagedNet
 from headstart.training.co_tune import own_head
 from headstart.training.loop import Epoch, Trained, measure, predict, train
 from headstart.training.solve import AND, Fits, Solved, class_rows, solve
 from headstart.training.trials import RATES, Choice, choices, halving
+from headstart.training.unit import Unit
 
 INNER = 0.2  # share of the training part that rate and epochs are chosen on
 EPOCHS = 8  # tried at most, where the budget allows
@@ -54,7 +55,7 @@ class FittedSolve:
         return self.solved.stages
 
     def predict(self, view: Dataset, features: Features) -> Predictions:
-        """Probabilities from cached features."""
+        """Probabilities, or numbers, from cached features."""
         return Predictions(self.solved.predict(view, features))
 
     def state(self) -> State:
@@ -108,9 +109,9 @@ class FittedNet:
         return (self.origin.card.stage_names()[-1],)
 
     def predict(self, view: Dataset, features: Features) -> Predictions:  # noqa: ARG002 - reads examples, not features
-        """Probabilities from prepared examples."""
+        """Probabilities, or numbers, from prepared examples."""
         prepared = Prepared(view, self.origin.card.input, self.store)
-        return Predictions(softmax(predict(self.net, view, prepared)))
+        return Predictions(KINDS[view.task.kind].stated(predict(self.net, view, prepared)))
 
     def state(self) -> State:
         """All weights and buffers."""
@@ -189,7 +190,7 @@ class PlanLearner:
         Returns:
             The learner with the resolved plan, and the net of the inner run with its train and validation curves.
         """
-        held = hold_out(view.targets, view.groups, INNER, seed)
+        held = hold_out(view.strata, view.groups, INNER, seed)
         inner, validation = view.take(np.flatnonzero(~held)), view.take(np.flatnonzero(held))
         solved = self._solve(inner, features)
 
@@ -255,9 +256,10 @@ class PlanLearner:
         until: int | None = None,
     ) -> FittedNet:
         origin = headed(cast(Source, self.sources[(solved.sources if solved else tuple(self.sources))[0]]), self.plan)
-        net = origin.net(view.task.outputs, seed)
+        net, unit = origin.net(view.task.outputs, seed), Unit.of(view)
+        view, validation = unit.standard(view), None if validation is None else unit.standard(validation)
         if solved is not None:
-            copy_head(net, solved)
+            copy_head(net, solved, unit)
         own = own_head(origin, view, features) if self.plan.co_tunes else None
         keep_blocks()
         both = view if validation is None else joined(view, validation)
@@ -284,20 +286,21 @@ class PlanLearner:
         if self.plan.solves_last and done is not None:
             solve_behind(net, view, prepared)
             history, done = _judged(net, validation, prepared, history, done)
+        unit.leave(net.head)
         return FittedNet(net, origin, self.store, self.plan, history, notes, done)
 
 
 FittedAny = FittedSolve | FittedNet
 
 
-def copy_head(net: StagedNet, solved: Solved) -> None:
+def copy_head(net: StagedNet, solved: Solved, unit: Unit) -> None:
     """Put a ridge solution into the net's head, so that training starts from it (LP-FT)."""
     if not isinstance(solved.head, Ridge):
         raise UserError("a ridge head to start training from", type(solved.head).__name__, "Use Solve('ridge').")
     if not isinstance(net.head, nn.Linear):
         came = "hidden layers, or old classes that are kept"
         raise UserError("a linear head to start from a closed form", came, "Leave the Solve phase out.")
-    weight, bias = solved.head.logits()
+    weight, bias = unit.within(*solved.head.logits())
     with torch.no_grad():
         net.head.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
         net.head.bias.copy_(torch.from_numpy(bias))
@@ -306,8 +309,8 @@ def copy_head(net: StagedNet, solved: Solved) -> None:
 def solve_behind(net: StagedNet, view: Dataset, prepared: Prepared) -> None:
     """Put a ridge head on what the features of the view have become."""
     features = predict(net, view, prepared, features=True).astype(np.float32)
-    head = Ridge.fit([features], view.targets, view.task.outputs, None)
-    copy_head(net, Solved(head, ()))
+    head = Ridge.fit([features], view.targets, view.task.outputs, None, kind=view.task.kind)
+    copy_head(net, Solved(head, ()), Unit())  # it was solved in the unit that the net puts out
 
 
 def _judged(

@@ -34,7 +34,7 @@ class Solved:
         return tuple(stage for _, stage in self.taps)
 
     def predict(self, view: View, features: Features) -> Floats:
-        """(n, C) probabilities."""
+        """(n, C) probabilities, or numbers."""
         return self.head.predict([features.of(source, stage, view) for source, stage in self.taps])
 
 
@@ -54,7 +54,7 @@ class Fits:
         if asked not in self._known:
             estimator: type[Head] = ESTIMATORS.load(phase.estimator)
             blocks = [features.of(source, stage, view) for source, stage in taps]
-            head = estimator.fit(blocks, view.targets, view.task.outputs, phase.penalty)
+            head = estimator.fit(blocks, view.targets, view.task.outputs, phase.penalty, kind=view.task.kind)
             self._known[asked] = Solved(head, taps)
         return self._known[asked]
 

@@ -1,12 +1,12 @@
-"""One step of gradient descent: the cross-entropy, or pairs of examples, and whatever else the phase asks for."""
+"""One step of gradient descent: the task's loss, or pairs of examples, and whatever else the phase asks for."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from headstart.training.losses import LOSSES, Loss
 from headstart.training.pairs import pair_loss
 
 Extra = Callable[[Any, Tensor], Tensor]  # the net, the examples -> what a step costs beside its loss
@@ -20,6 +20,7 @@ def descend(
     extras: Sequence[Extra] = (),
     *,
     pairs: bool = False,
+    task: Loss = LOSSES["classification"],
 ) -> tuple[Tensor, Tensor]:
     """One step; mean loss before it, and how many examples were right, both still on the device."""
     optimiser.zero_grad(set_to_none=True)
@@ -28,7 +29,7 @@ def descend(
         logits, loss = cast(Any, net).head(features.detach()), pair_loss(features, targets)
     else:
         logits = net(given)
-        loss = functional.cross_entropy(logits, targets)
+        loss = task.of(logits, targets)
     sum((extra(net, given) for extra in extras), start=loss).backward()
     optimiser.step()
-    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
+    return loss.detach(), task.right(logits.detach(), targets)

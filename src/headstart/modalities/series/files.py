@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from headstart.core.errors import UserError
+from headstart.core.problem import Kind
+from headstart.data import tables
 from headstart.data.folders import Entry, label_of
 from headstart.modalities.series.values import Values, packed
 
@@ -19,7 +22,7 @@ MISSING = {"?", "nan", ""}
 
 
 def of_ts(path: Path) -> list[Entry]:
-    """The series of a `.ts` file: channels between colons, the class behind the last, times of readings left out.
+    """The series of a `.ts` file: channels between colons, the target behind the last, times of readings left out.
 
     Raises:
         UserError: it is none, or a line that cannot be read.
@@ -28,12 +31,21 @@ def of_ts(path: Path) -> list[Entry]:
     heads = {line.split()[0].lower(): line.split()[1:] for _, line in lines if line.startswith("@")}
     if "@data" not in heads:
         raise UserError("a .ts file with a line @data", f"{path} without one", "Save it in the UCR format again.")
-    if heads.get("@targetlabel", ["false"])[0].lower() == "true":
-        do = "Regression of series is not there yet."
-        raise UserError("a .ts file with @classLabel", f"{path} with @targetLabel", do)
-    labelled = heads.get("@classlabel", ["true"])[0].lower() == "true"
+    labelled = any(heads.get(name, ["false"])[0].lower() == "true" for name in ("@classlabel", "@targetlabel"))
     begin = next(at for at, (_, line) in enumerate(lines) if line.lower().startswith("@data"))
     return [_of_line(path, number, line, labelled) for number, line in lines[begin + 1 :]]
+
+
+def kind_of(path: Path) -> Kind:
+    """The kind of task that a file says it is for: `.ts` in its head, `.npz` by the numbers that are its targets."""
+    if path.suffix.lower() == ".ts":
+        numbers = any(line.lower().split() == ["@targetlabel", "true"] for _, line in _lines(path))
+        return "regression" if numbers else "classification"
+    if path.suffix.lower() == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            known = arrays["y"] if "y" in arrays.files else np.empty(0)
+        return tables.kind_of(pa.chunked_array([pa.array(known)]))
+    return "classification"
 
 
 def _of_line(path: Path, number: int, line: str, labelled: bool) -> Entry:

@@ -1,7 +1,7 @@
 """Files and tables of series -> a data set."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -10,21 +10,27 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import HeadstartError, UserError
-from headstart.core.problem import Task
+from headstart.core.problem import Kind, Task
 from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset, Item, Part
 from headstart.data.folders import Entry, below
 from headstart.data.labelled import Found, Opened, Where, labelled
 from headstart.data.tables import ENDINGS, open_table, read_rows
+from headstart.data.targets import labels, number
 from headstart.modalities.series import tables
-from headstart.modalities.series.files import FILES, is_plain
+from headstart.modalities.series.files import FILES, is_plain, kind_of
 from headstart.modalities.series.modality import FEW, SERIES, SeriesModality
 from headstart.modalities.series.values import filled, packed, unpacked
 
 OWN = (".ts", ".npz")
 PARTS = re.compile(r"(.+)_(train|test)", re.IGNORECASE)
-CLASS = "class"
+CLASS = "target"
+TOLD: Mapping[Kind, Callable[[str], str | None]] = {
+    "classification": str,
+    "multi-label": labels,
+    "regression": number,
+}
 LONGEST = 1_000_000  # values of one series; what is larger is no example
 
 
@@ -134,13 +140,17 @@ def own_forms(where: Where) -> Found | None:
         if not pairs:
             return None
         _no_columns(where)
-        return [entry for part, file in _one_pair(path, pairs).items() for entry in _of_part(file, part)], CLASS
+        both = _one_pair(path, pairs)
+        kind = where.kind or kind_of(both["train"])
+        return [entry for part, file in both.items() for entry in _told(_of_part(file, part), kind)], CLASS, kind
     if path.is_file() and (path.suffix.lower() in OWN or is_plain(path)):
         _no_columns(where)
-        return FILES[path.suffix.lower()](path), CLASS
+        entries = FILES[path.suffix.lower()](path)
+        kind = where.kind or kind_of(path)
+        return _told(entries, kind), CLASS, kind
     if path.is_file() and path.suffix.lower() in ENDINGS and tables.is_long(table := open_table(path)):
         gathered = tables.gathered(table, path, where.target, where.group)
-        return read_rows(gathered, path, where.target, where.group, _rows)
+        return read_rows(gathered, path, where.target, where.group, where.kind, _rows)
     return None
 
 
@@ -150,6 +160,11 @@ def _rows(table: pa.Table, path: Path, target: str) -> Sequence[Entry | None]:
 
 def _of_part(file: Path, part: Part) -> list[Entry]:
     return [replace(entry, part=part) for entry in FILES[file.suffix.lower()](file)]
+
+
+def _told(entries: Sequence[Entry], kind: Kind) -> list[Entry]:
+    """Entries whose labels are the text of a target of that kind."""
+    return [entry if entry.label is None else replace(entry, label=TOLD[kind](entry.label)) for entry in entries]
 
 
 def _no_columns(where: Where) -> None:

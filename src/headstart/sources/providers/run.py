@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
+from headstart.core.problem import Kind
 from headstart.core.protocols import State
 from headstart.core.record import Record
 from headstart.linear.heads import Ridge
@@ -39,7 +40,8 @@ OTHER = "It belongs to another net; name a run with the checkpoints of its own t
 class Task(BaseModel):
     """What the run learned."""
 
-    classes: tuple[str, ...] = Field(min_length=1)
+    classes: tuple[str, ...]
+    kind: Kind = "classification"
 
 
 class Model(BaseModel):
@@ -226,7 +228,8 @@ def _with_classifier(model: nn.Module, run: Run, head: Mapping[str, Tensor]) -> 
     if not run.card.head:  # it was cut
         return ""
     classes, reset = len(run.model.task.classes), cast(Any, model).reset_classifier
-    if {k: tuple(t.shape) for k, t in head.items()} == {"weight": (classes, run.card.features), "bias": (classes,)}:
+    shapes = {"weight": (classes, run.card.features), "bias": (classes,)}
+    if run.model.task.kind == "classification" and {k: tuple(t.shape) for k, t in head.items()} == shapes:
         reset(classes)
         name = classifier_name(model)
         layer = model.get_submodule(name)
@@ -238,7 +241,7 @@ def _with_classifier(model: nn.Module, run: Run, head: Mapping[str, Tensor]) -> 
 
 
 def _left_out(own: str) -> tuple[str, ...]:
-    return () if own else ("the head is left out: it is not one linear layer on the last stage",)
+    return () if own else ("the head is left out: it is not one linear layer from the last stage to classes",)
 
 
 def _data(run: Run) -> TrainedOn:
