@@ -26,6 +26,7 @@ from headstart.sources.stages import resolve
 
 Channels = Literal["sum", "tile", "average"]
 Operated = tuple[Card, nn.Module]
+SPOKEN = {"text": "texts", "series": "series"}
 FRESH = "fresh"  # marks the name of a source with fresh weights
 STANDARDISED = (StdConv2d, StdConv2dSame, ScaledStdConv2d, ScaledStdConv2dSame)
 
@@ -336,7 +337,7 @@ def _pictures(card: Card) -> ImageInput:
         UserError: the net takes something else.
     """
     if not isinstance(card.input, ImageInput):
-        came = f"{card.name}, a net for {KINDS[type(card.input)]} data"
+        came = f"{card.name}, a net for {SPOKEN[KINDS[type(card.input)]]}"
         raise UserError("a net for pictures", came, "Leave +size: and +channels: out.")
     return card.input
 

@@ -29,11 +29,11 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     match = NAME.fullmatch(name)
     if match is None:
         raise UserError("random:ARCH, random:ARCH@SIZE or random:ARCH@SIZE#SEED", f"random:{name}", "See timm's names.")
-    if match["architecture"] in SMALL:
+    if (small := match["architecture"]) in SMALL:
         if match["size"]:
             do = "Texts and series have no size."
-            raise UserError("random:ARCH or random:ARCH#SEED", f"random:{name}", do)
-        return SMALL[match["architecture"]](name, match)
+            raise UserError(f"random:{small} or random:{small}#SEED", f"random:{name}", do)
+        return SMALL[small](name, match)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(match["seed"] or 0))
         model = build(match["architecture"])
