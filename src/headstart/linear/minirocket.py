@@ -139,7 +139,8 @@ def spread(steps: int, features: int) -> tuple[Ints, Ints]:
 def _under(series: Rows, dilation: int) -> tuple[Rows, Rows]:
     """(9, n, channels, steps) what stands under each tap of a kernel, 0 beyond the ends; and the sum over taps."""
     border = TAPS // 2 * dilation
-    wide = np.pad(series, ((0, 0), (0, 0), (border, border)))
+    wide = np.zeros((*series.shape[:2], series.shape[2] + 2 * border), dtype=series.dtype)
+    wide[:, :, border : border + series.shape[2]] = series
     shifted = np.stack([wide[:, :, tap * dilation : tap * dilation + series.shape[2]] for tap in range(TAPS)])
     return shifted, shifted.sum(axis=0)
 

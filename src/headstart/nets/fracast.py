@@ -32,6 +32,11 @@ class SwiGlu(nn.Module):
         return self.down(functional.silu(gate) * value)
 
 
+def normed(norm: nn.Module, steps: Tensor) -> Tensor:
+    """A norm in float32, as its weights are, whatever the precision around it."""
+    return norm(steps.float())
+
+
 class Block(nn.Module):
     """A causal convolution a channel, a layer over channels, and a gated layer, each added and normalised."""
 
@@ -48,8 +53,8 @@ class Block(nn.Module):
         """(b, t, D) -> (b, t, D)."""
         before = functional.pad(steps.transpose(1, 2), ((SPAN - 1) * dilation, 0))
         seen = functional.conv1d(before, self.dw_weight, self.dw_bias, dilation=dilation, groups=WIDTH)
-        steps = self.norm1(steps + self.pw(seen.transpose(1, 2)))
-        return self.norm2(steps + self.ffn(steps))
+        steps = normed(self.norm1, steps + self.pw(seen.transpose(1, 2)))
+        return normed(self.norm2, steps + self.ffn(steps))
 
 
 class Scale(nn.Module):
@@ -132,4 +137,4 @@ class Fracast(nn.Module):
         steps = self.in_proj(torch.cat([given.transpose(1, 2), place], dim=2)) + self.periodic(values, cover > 0)
         for at, tap in enumerate(self.after):
             steps = tap(self.block(self.scale(steps, 2**at), 2**at))
-        return self.norm(steps)
+        return normed(self.norm, steps)
