@@ -112,7 +112,7 @@ def foreseen(task: Draw) -> float:
     def fitted(source: str, stage: str) -> Ridge:
         return cast(Ridge, fits.get(Solve("ridge"), ((source, stage),), few, task.tables).head)
 
-    scores = stage_curve(sources, task.tables, few.targets, fitted)
+    scores = stage_curve(sources, task.tables, few.targets, few.task, fitted)
     found = outlook(Signs.of(few, scores, floor("pixels", "untrained", few, task.tables)), "image")
     assert found is not None
     return found.helps

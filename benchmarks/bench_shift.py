@@ -50,6 +50,7 @@ from headstart.sources.source import Source
 from headstart.strategies.catalog import plan
 from headstart.training.loop import predict
 from headstart.training.plan_learner import FittedNet, PlanLearner, copy_head
+from headstart.training.unit import Unit
 
 RESULT = Path(__file__).parent / "results" / "shift.json"
 LABELS, JUDGED = 120, 150
@@ -192,7 +193,7 @@ def fitted(strategy: Plan, source: Source, view: Dataset, features: FeatureTable
     if isinstance(found, FittedNet):
         return found
     net = source.net(view.task.outputs, seed)
-    copy_head(net, found.solved)
+    copy_head(net, found.solved, Unit())
     return FittedNet(net.eval(), source, features.store, found.resolved)
 
 

@@ -94,11 +94,11 @@ def drawn(data: Dataset, each: int, seed: int) -> tuple[Dataset, Dataset]:
     return replace(few, groups=np.arange(len(few))), rest
 
 
-def competitors(sources: Mapping[str, Source], classes: Sequence[str], store: Store) -> Arms:
+def competitors(sources: Mapping[str, Source], task: Task, store: Store) -> Arms:
     """The closed forms of a run, and the controls."""
     return arms(
         strategies(()), sources=sources, modality=TEXT, untrained={n: load(n) for n in TEXT.untrained},
-        classes=classes, stage=None, store=store,
+        task=task, stage=None, store=store,
     )  # fmt: skip
 
 
@@ -253,7 +253,7 @@ def main() -> None:
         started = time.perf_counter()
         features = extract(tapped, data, store, Silent())
         print(name, len(data), f"features {time.perf_counter() - started:.0f} s", flush=True)
-        found = competitors(sources, data.task.classes, store)
+        found = competitors(sources, data.task, store)
         for each, seed in ((each, seed) for seed in range(asked.draws) for each in EACH):
             row = next((r for r in rows if (r["set"], r["each"], r["seed"]) == (name, each, seed)), None)
             few, rest = drawn(data, each, seed)

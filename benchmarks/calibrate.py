@@ -149,7 +149,7 @@ def seen(name: str, few: Dataset, features: FeatureTable, fits: Fits, ground: Fl
     def fitted(source: str, stage: str) -> Ridge:
         return cast(Ridge, fits.get(Solve("ridge"), ((source, stage),), few, features).head)
 
-    return Signs.of(few, curve((name,), features, few.targets, fitted), ground)
+    return Signs.of(few, curve((name,), features, few.targets, few.task, fitted), ground)
 
 
 def outcomes(target: str, change: str) -> list[dict[str, object]]:

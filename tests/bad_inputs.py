@@ -200,7 +200,13 @@ BAD = (
     Bad("parquet cut", _data(_cut_parquet, "--target", "label"), "a readable table"),
     Bad("jsonl broken", _data(_table('{"path": 1\n{', "t.jsonl"), "--target", "label"), "a readable table"),
     Bad("table ending unknown", _data(_table(name="t.xlsx"), "--target", "label"), r"Tables end in \.csv"),
-    Bad("target continuous", _data(_continuous, "--target", "y"), "300 different numbers"),
+    Bad("target continuous", _data(_continuous, "--target", "y", "--kind", "classification"), "300 different numbers"),
+    Bad("copies of one picture", _data(_continuous, "--target", "y"), "at least 5 examples that are no copies"),
+    Bad("a kind that is none", _data(_continuous, "--target", "y", "--kind", "regresion"), "Did you mean regression"),
+    Bad(
+        "metric of another kind", _data(_continuous, "--target", "y", "--metric", "accuracy"), "a metric of regression"
+    ),
+    Bad("kind of a folder", _data(_one_class, "--kind", "regression"), "A folder has classes"),
     Bad("split unknown", _data(_splits, "--target", "label"), "'mars'"),
     Bad("out a file", _onto(lambda r: _filled(r / "runs" / "r", "mine")), "new or empty folder"),
     Bad("out not empty", _onto(lambda r: _filled(r / "runs" / "r" / "mine.txt", "mine")), "new or empty folder"),

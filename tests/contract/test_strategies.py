@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headstart.advisor.arms import arms, strategies
 from headstart.core.plan import Plan, Rule, Solve, Train
+from headstart.core.problem import Task
 from headstart.core.progress import Silent
 from headstart.core.protocols import Role
 from headstart.data.dataset import Dataset
@@ -97,6 +98,9 @@ TRUNK_LEARNS = {  # of test_resnet's stages: stem, layer1 to layer4
 KINDS = {"norm-only": lambda leaf, norm: norm, "lora": lambda leaf, norm: leaf == "weight" and not norm}
 
 
+AB = Task("class", "classification", ("a", "b"))
+
+
 def bits(tensor: Tensor) -> bytes:
     return tensor.detach().reshape(-1).numpy().tobytes()
 
@@ -171,7 +175,7 @@ def competitors(name: str, source: Source) -> dict[str, PlanLearner]:
     untrained = {n: load(n) for n in IMAGE.untrained}
     found = arms(
         [name], sources={source.name: source, "made:other": source}, modality=IMAGE, untrained=untrained,
-        classes=source.card.head_classes[:3], stage=None, store=Store(),
+        task=Task("class", "classification", source.card.head_classes[:3]), stage=None, store=Store(),
     )  # fmt: skip
     assert not found.skipped
     return {one.name: one for one in (*found.closed, *found.gradient)}
@@ -194,7 +198,7 @@ def test_every_transfer_strategy_meets_the_controls(name: str, knowing: Source) 
 def test_what_does_not_apply_is_skipped_with_the_reason(name: str, why: str, tiny: Source) -> None:
     untrained = {n: load(n) for n in IMAGE.untrained}
     found = arms(
-        [name, "linear"], sources={tiny.name: tiny}, modality=IMAGE, untrained=untrained, classes=("a", "b"),
+        [name, "linear"], sources={tiny.name: tiny}, modality=IMAGE, untrained=untrained, task=AB,
         stage=None, store=Store(),
     )  # fmt: skip
     assert [skipped for skipped, _ in found.skipped] == [name]
@@ -206,7 +210,7 @@ def test_only_sources_with_a_classifier_are_co_tuned(tiny: Source, knowing: Sour
     untrained = {n: load(n) for n in IMAGE.untrained}
     found = arms(
         ["co-tuning", "lp-ft"], sources={tiny.name: tiny, knowing.name: knowing}, modality=IMAGE, untrained=untrained,
-        classes=("a", "b"), stage=None, store=Store(),
+        task=AB, stage=None, store=Store(),
     )  # fmt: skip
     offered = {one.name: set(one.sources) for one in found.gradient if one.role == "transfer"}
     assert offered == {"co-tuning": {knowing.name}, "lp-ft": {tiny.name, knowing.name}}

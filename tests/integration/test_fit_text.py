@@ -158,6 +158,57 @@ def test_a_copy_of_the_run_predicts_the_same(closed: hs.Result, tmp_path: Path) 
     assert again.predict(texts) == closed.predict(texts)
 
 
+# --- labels and numbers
+
+
+def shades(path: Path, kind: str) -> Path:
+    """Texts whose labels are what is praised and what is blamed in them; or by how much praise is ahead."""
+    rng, rows = np.random.default_rng(0), []
+    for i in range(60):
+        praise, blame = rng.integers(0, 3, 2)
+        words = [*rng.choice(NEUTRAL, 8), *rng.choice(LEANING["good"], praise), *rng.choice(LEANING["bad"], blame)]
+        labels = ";".join(name for name, count in (("praise", praise), ("blame", blame)) if count)
+        rows.append((f"{' '.join(words)} {i}", labels if kind == "multi-label" else str(100 + 10.5 * (praise - blame))))
+    return table(path, rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "best"), [("multi-label", "mean_average_precision", 0.9), ("regression", "r2", 0.5)]
+)
+def test_labels_and_numbers_go_the_whole_way(kind: Any, metric: str, best: float, tmp_path: Path) -> None:
+    found = fitted(shades(tmp_path / "t.csv", kind), tmp_path / "run", kind=kind, deliver="control")
+    record = found.record
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(json.loads(record.to_json()))
+    assert (record.tasks[0].kind, record.metric) == (kind, metric)
+    assert record.score.value > best
+    assert {c.name: c.status for c in record.candidates}["linear"] == "done"
+    assert verify(found.run).ok
+    one, other = hs.load(found.save(tmp_path / "copy")).predict(
+        [f"the film was {' and '.join(words[:3])}" for words in LEANING.values()]
+    )
+    if kind == "multi-label":
+        assert "praise" in one.labels
+        assert (other.labels, other.label) == (("blame",), "blame")
+        assert one.probabilities["praise"] > other.probabilities["praise"] + 0.3
+    else:
+        assert one.value is not None
+        assert other.value is not None
+        assert one.value > 110 > 90 > other.value
+        assert one.off == record.calibration.off
+    html = (found.run / "report.html").read_text(encoding="utf-8")
+    assert ("Predicted numbers against true ones" in html) == (kind == "regression")
+    assert ("<h2>Labels</h2>" in html) == (kind == "multi-label")
+    assert ("Confusion matrix" in html) is False
+
+
+def test_what_needs_one_class_an_example_is_skipped(tmp_path: Path) -> None:
+    asked = {"strategies": (*CLOSED, "prototype", "contrastive", "co-tuning"), "kind": "regression"}
+    found = fitted(shades(tmp_path / "t.csv", "regression"), tmp_path / "run", **asked)
+    said = {c.name: c.why for c in found.record.candidates if c.status == "skipped"}
+    assert set(said) == {"prototype", "contrastive", "co-tuning"}
+    assert set(said.values()) == {"it needs examples of one class each, and this is regression"}
+
+
 def test_tf_idf_is_delivered_where_pairs_of_words_decide(tmp_path: Path) -> None:
     """What single words cannot say: counts of them, and averages over them, know nothing here."""
     pairs = [("not good", "bad"), ("very good", "good"), ("not bad", "good"), ("very bad", "bad")]

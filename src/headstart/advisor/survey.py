@@ -19,7 +19,7 @@ from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset
 from headstart.data.inspect import class_warnings, near_duplicates
-from headstart.data.split import hold_out
+from headstart.data.split import FOLDS, hold_out
 from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
 from headstart.features.backends import FLOAT32
@@ -195,7 +195,11 @@ def without_leaks(data: Dataset, is_test: np.ndarray, crossing: np.ndarray) -> D
 
 
 def check_trainable(train: Dataset) -> None:
-    """Refuse classes of which nothing could be both learned and scored."""
+    """Refuse data on which nothing could be both learned and scored."""
+    different = len(np.unique(train.groups))
+    if different < FOLDS:
+        came = f"{different} among {len(train)}"
+        raise UserError(f"at least {FOLDS} examples that are no copies of each other", came, "Add examples.")
     if train.task.kind != "classification":
         return
     counts = train.counts()

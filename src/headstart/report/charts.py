@@ -115,8 +115,13 @@ def candidates(found: Sequence[Candidate], delivered: str, metric: str) -> Marku
     return chart.svg
 
 
-def stages(curve: Sequence[StageScore]) -> Markup:
-    """Leave-one-out accuracy by stage, a line a source; a source of one stage is a level."""
+def stages(curve: Sequence[StageScore], right: str = "accuracy") -> Markup:
+    """Leave-one-out accuracy by stage, a line a source; a source of one stage is a level.
+
+    Args:
+        curve: the scores.
+        right: what accuracy is called in this kind of task.
+    """
     sources = list(dict.fromkeys(s.source for s in curve))
     by_source = {name: [s for s in curve if s.source == name] for name in sources}
     longest = max(by_source.values(), key=len)
@@ -131,7 +136,7 @@ def stages(curve: Sequence[StageScore]) -> Markup:
         named = [_short(p.stage, 12) for p in longest]
         axes.set_xticks(range(len(longest)), named, rotation=35 if max(map(len, named)) > 4 else 0)
         axes.set_xlabel("stage, from input to output")
-        axes.set_ylabel("leave-one-out accuracy")
+        axes.set_ylabel(f"leave-one-out {right}")
         axes.figure.legend(loc="outside upper left", ncols=2 if len(sources) > 2 else 1, fontsize=8)
     return chart.svg
 

@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from headstart.core.record import Record
+from headstart.metrics.scores import RIGHT
 from headstart.report import charts, inputs, tables, words
 from headstart.report.answers import answers
 
@@ -57,18 +58,20 @@ def _context(run: Path, examples: Mapping[str, bytes | str], called: Path) -> di
     arms = tables.ranked(record)
     delivered = next((c for c in arms if c.name == record.decision.delivered), None)
     plan = delivered.plan if delivered is not None else None
+    right = words.name(RIGHT[record.tasks[0].kind])
     return {
         "style": Markup((_HERE / "style.css").read_text(encoding="utf-8")),
         "record": record,
         "title": Path(record.data.path).name or record.data.path,
         "metric": words.name(record.metric),
+        "right": right,
         "value": partial(words.value, record.metric),
         "between": partial(words.between, record.metric),
         "change": partial(words.change, record.metric),
         "gain_between": partial(words.gain_between, record.metric),
         "candidates": arms,
         "candidates_chart": charts.candidates(arms, record.decision.delivered, words.name(record.metric)),
-        "stages_chart": charts.stages(record.stage_curve) if record.stage_curve else None,
+        "stages_chart": charts.stages(record.stage_curve, right) if record.stage_curve else None,
         "measured": _measured(record),
         "trainings": _trainings(run, record),
         "answers": answers(found, record),

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from headstart.core.errors import UserError
@@ -42,6 +42,12 @@ class Task(BaseModel):
 
     classes: tuple[str, ...]
     kind: Kind = "classification"
+
+    @model_validator(mode="after")
+    def _named(self) -> "Task":
+        if not self.classes and self.kind != "regression":
+            raise ValueError("a task without classes")
+        return self
 
 
 class Model(BaseModel):
