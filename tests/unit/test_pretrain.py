@@ -116,7 +116,8 @@ def test_a_batch_is_that_of_its_step(tmp_path: Path) -> None:
         ({"data": ["nowhere"]}, "expected data to learn from, got nowhere, which is not there"),
         ({"generated": 0}, "expected series to learn from, got nothing"),
         ({"minutes": 0}, "expected --minutes above zero and --generated of zero or more, got 0 and 10"),
-        ({"data": ["photos"]}, "expected data of a kind that is learned from without labels (series), got "),
+        ({"data": ["photos"]}, "expected at least 10 pictures to learn from, got 0 (photos/a.jpg: empty)"),
+        ({"data": ["notes"]}, "expected data of a kind that is learned from without labels ("),
         ({"data": ["photos", "a.npz"]}, "expected data of one kind, got image and series"),
         ({"data": ["empty.npz"], "generated": 0}, "expected series to learn from, got none in empty.npz"),
         ({"out": "photos"}, "expected a new or empty folder for the run, got "),
@@ -126,6 +127,8 @@ def test_errors(changes: dict[str, object], said: str, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").touch()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").touch()
     sines(tmp_path / "a.npz")
     np.savez(tmp_path / "empty.npz", X=np.full((2, 9), np.nan))
     asked: dict[str, object] = {"data": (), "out": "new", "generated": 10, "minutes": 1, **changes}

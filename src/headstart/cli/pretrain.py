@@ -11,12 +11,13 @@ from headstart.cli.progress import progress
 
 Unlabelled = Annotated[
     list[str] | None,
-    typer.Argument(metavar="DATA...", help="Files and folders of series; labels in them are not looked at."),
+    typer.Argument(metavar="DATA...", help="Files and folders of series or pictures; labels are not looked at."),
 ]
 Out = Annotated[str, typer.Option("--out", metavar="SOURCE", help="A new folder: the source is file:SOURCE.")]
 Generated = Annotated[
-    int, typer.Option("--generated", metavar="N", min=0, help="Made examples to learn from beside DATA.")
+    int, typer.Option("--generated", metavar="N", min=0, help="Made series to learn from beside DATA.")
 ]
+Size = Annotated[int, typer.Option("--size", metavar="PIXELS", help="Side of pictures.")]
 
 
 def pretrain(
@@ -24,6 +25,7 @@ def pretrain(
     out: Out = "source",
     minutes: options.Minutes = 10,
     generated: Generated = 10_000,
+    size: Size = 32,
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -36,6 +38,7 @@ def pretrain(
         out=out,
         minutes=minutes,
         generated=generated,
+        size=size,
         seed=seed,
         progress=progress(quiet),
     )
@@ -43,4 +46,4 @@ def pretrain(
         emit({"source": done.name, **done.record})
         return
     first, last = done.record["losses"][0]["loss"], done.record["losses"][-1]["loss"]
-    emit_text(f"{done.name}: {done.record['series']:,} series, loss {first:.3f} -> {last:.3f}")
+    emit_text(f"{done.name}: loss {first:.3f} -> {last:.3f} in {done.record['steps']:,} steps")

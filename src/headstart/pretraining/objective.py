@@ -8,11 +8,16 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from headstart.core.registry import Registry
-from headstart.sources.card import Card
+from headstart.sources.card import Card, Licence
+
+OWN = Licence(name="your own", commercial=True)  # whoever runs it has trained it
 
 OBJECTIVES = Registry(
     kind="kind of data to learn from without labels",
-    builtin={"series": "headstart.pretraining.reconstruction:reconstruction"},
+    builtin={
+        "series": "headstart.pretraining.reconstruction:reconstruction",
+        "image": "headstart.pretraining.denoising:denoising",
+    },
     group="headstart.pretraining",
 )
 
@@ -25,11 +30,13 @@ class Asked:
         data: files and folders, all of one kind.
         generated: how many made examples to learn from beside them.
         seed: of everything random.
+        size: side of pictures in pixels.
     """
 
     data: tuple[Path, ...]
     generated: int
     seed: int
+    size: int = 32
 
 
 class Objective(Protocol):

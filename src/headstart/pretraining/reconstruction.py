@@ -16,8 +16,8 @@ from headstart.modalities.series.read import unlabelled_below
 from headstart.modalities.series.values import Values
 from headstart.nets.timenet import Decoder, TimeNet
 from headstart.pretraining.made import made
-from headstart.pretraining.objective import Asked
-from headstart.sources.card import Card, Licence, SeriesInput, TrainedOn
+from headstart.pretraining.objective import OWN, Asked
+from headstart.sources.card import Card, SeriesInput, TrainedOn
 from headstart.sources.front import scaled
 from headstart.sources.providers.series import TIMENET, describe_series, untrained
 
@@ -27,7 +27,6 @@ STEPS = 128 * 64  # of all series of a batch together
 MADE_STEPS = 128
 CROPPED, LEAST = 0.5, 24  # share of series of which a part is shown, and its steps at least
 RATE = 3e-3
-OWN = Licence(name="your own", commercial=True)  # whoever runs it has trained it
 SCALED = SeriesInput()
 
 

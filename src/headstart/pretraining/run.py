@@ -1,5 +1,6 @@
 """`pretrain`: a source from data without labels. One loop for every objective; killed at any moment, it goes on."""
 
+import copy
 import json
 import shutil
 import time
@@ -72,19 +73,21 @@ def pretrain(
     out: str | Path,
     minutes: float = 10.0,
     generated: int = 10_000,
+    size: int = 32,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Pretrained:
     """Learn a net from data without labels, and keep it as a source.
 
-    Series: TimeNet by reconstruction (arXiv 1706.08838). Labels that lie beside the data are not looked at; of a folder
-    with X_TRAIN and X_TEST the first is learned from.
+    Series: TimeNet by reconstruction (arXiv 1706.08838). Pictures: a small convolutional net that paints what was
+    covered. Labels that lie beside the data are not looked at; of data with a test part the other is learned from.
 
     Args:
         data: files and folders, all of one kind; none learns from made examples alone.
         out: a new folder for the source; unfinished work for it is resumed.
         minutes: of work on this machine.
-        generated: how many made examples to learn from beside the data.
+        generated: how many made series to learn from beside the data.
+        size: side of pictures in pixels.
         seed: of everything random.
         progress: where steps and the time left are shown.
 
@@ -98,7 +101,7 @@ def pretrain(
     paths = tuple(Path(one) for one in data)
     make: Make = OBJECTIVES.load(_kind(paths))
     with shown.step("reading"):
-        objective = make(Asked(paths, generated, seed))
+        objective = make(Asked(paths, generated, seed, size))
     aside = unfinished(folder)
     work = _decided(objective, aside, minutes)
     started = time.perf_counter()
@@ -143,13 +146,15 @@ def _decided(objective: Objective, aside: Path, minutes: float) -> Work:
 
 
 def _step_seconds(objective: Objective) -> float:
-    """Of a step, forward and backward; nothing is learned in it."""
+    """Of a step, forward and backward; nothing is learned in it, statistics of norms included."""
+    before = copy.deepcopy(objective.net.state_dict())
     started = time.perf_counter()
     for step in range(1 + TIMED):
         if step == 1:
             started = time.perf_counter()
         objective.loss(step).backward()
     objective.net.zero_grad()
+    objective.net.load_state_dict(before)
     return (time.perf_counter() - started) / TIMED
 
 
@@ -163,7 +168,7 @@ def _learn(objective: Objective, work: Work, aside: Path, seed: int, shown: Prog
         restore_optimiser(before.last, optimiser)
         losses = before.history
     ends = [round(work.steps * number / ROUNDS) for number in range(ROUNDS + 1)]
-    with shown.step("learning to reconstruct", work.steps) as step:
+    with shown.step("learning without labels", work.steps) as step:
         step.advance(ends[len(losses)])
         begun, done = time.perf_counter(), ends[len(losses)]
         for number in range(len(losses), ROUNDS):

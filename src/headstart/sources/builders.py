@@ -3,6 +3,7 @@
 from torch import nn
 
 from headstart.nets.digit_cnn import DigitCnn
+from headstart.nets.picture_cnn import PictureCnn
 from headstart.nets.table_net import TableNet
 from headstart.nets.text_cnn import TextCnn
 from headstart.nets.word_table import WordTable
@@ -14,6 +15,11 @@ TABLE_SIZES = ("classes", "columns", "indicators", "trees", "nodes")
 def digit_cnn(architecture: Architecture) -> nn.Module:  # noqa: ARG001 - there is one of it
     """The tutorials' net for MNIST."""
     return DigitCnn().eval()
+
+
+def picture_cnn(architecture: Architecture) -> nn.Module:  # noqa: ARG001 - there is one of it
+    """The small net that pictures without labels are learned by."""
+    return PictureCnn().eval()
 
 
 def text_cnn(architecture: Architecture) -> TextCnn:  # noqa: ARG001 - there is one of it

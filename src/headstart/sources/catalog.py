@@ -41,6 +41,7 @@ BUILDERS = Registry(
         "keras": "headstart.sources.providers.keras:construct",
         "darknet": "headstart.sources.providers.darknet:construct",
         "digit-cnn": "headstart.sources.builders:digit_cnn",
+        "picture-cnn": "headstart.sources.builders:picture_cnn",
         "text": "headstart.sources.providers.text:construct",
         "text-cnn": "headstart.sources.builders:text_cnn",
         "table-net": "headstart.sources.builders:table_net",
