@@ -29,7 +29,8 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     if match is None:
         raise UserError("random:ARCH, random:ARCH@SIZE or random:ARCH@SIZE#SEED", f"random:{name}", "See timm's names.")
     if match["architecture"] in SMALL and match["size"]:
-        raise UserError(f"random:{match['architecture']}, with #SEED or without", f"random:{name}", "It has no size.")
+        called = f"random:{match['architecture']}"
+        raise UserError(f"{called} or {called}#SEED", f"random:{name}", "It takes no pictures, and has no size.")
     if match["architecture"] in SMALL:
         return SMALL[match["architecture"]](name, int(match["seed"] or 0))
     with torch.random.fork_rng(devices=[]):
