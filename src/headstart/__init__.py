@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headstart.core.errors import HeadstartError, UserError
     from headstart.core.plan import Plan, Rule, Solve, Train
     from headstart.core.record import Record
+    from headstart.pretraining.run import pretrain
     from headstart.sources.access import Access
 
 __version__ = version("headstart")
@@ -29,6 +30,7 @@ _PUBLIC = {
     "read": "headstart.api",
     "source": "headstart.api",
     "doctor": "headstart.checkup",
+    "pretrain": "headstart.pretraining.run",
     "Result": "headstart.api",
     "Record": "headstart.core.record",
     "Plan": "headstart.core.plan",
@@ -55,6 +57,7 @@ __all__ = [
     "doctor",
     "fit",
     "load",
+    "pretrain",
     "read",
     "source",
 ]

@@ -161,7 +161,7 @@ def fit(
     reader, where = _lies(path, target, group, test, text, kind)
     wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
     data = _read(reader, where, store, shown, clock)
-    loaded = _loaded(wanted[0], access, shown, clock)
+    loaded = _loaded(data.modality.fitting(wanted[0]), access, shown, clock)
     asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
     finished = store.root / "runs" / (_digest(asked) + "-tested" * self_test) if out is None else Path(out)
     if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
@@ -191,7 +191,7 @@ def advise(
     reader, where = _lies(path, target, group, test, text, kind)
     wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
     data = _read(reader, where, store, shown, clock)
-    loaded = _loaded(wanted[0], access, shown, clock)
+    loaded = _loaded(data.modality.fitting(wanted[0]), access, shown, clock)
     asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
         question = Question(data, asked, tuple(loaded.values()), wanted[1], Path(scratch))
@@ -248,7 +248,7 @@ def compare(
     data = reader.read(where, store, shown)
     folder = store.root / "comparisons" / data.fingerprint[:16] if out is None else Path(out)
     check_folder(folder, data)
-    loaded = _loaded(named, access, shown, clock)
+    loaded = _loaded(data.modality.fitting(named), access, shown, clock)
     asked = _asked(data, target, loaded, wanted, None, NO_BUDGET, metric, "auto", seed)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
     return compared(Wanted(question, controls, seeds, epochs), store, shown, clock)

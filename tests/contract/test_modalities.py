@@ -11,9 +11,12 @@ from PIL import Image
 
 from headstart.data.dataset import Item
 from headstart.modalities.image.modality import IMAGE, ImageModality
+from headstart.modalities.series.baselines import Whole
+from headstart.modalities.series.modality import SERIES, SeriesModality
+from headstart.modalities.series.values import packed
 from headstart.modalities.text.baselines import Counts
 from headstart.modalities.text.modality import TEXT, TextModality
-from headstart.sources.card import ImageInput, TextInput
+from headstart.sources.card import ImageInput, SeriesInput, TextInput
 from headstart.testing import check_modality
 
 
@@ -143,6 +146,62 @@ class Wider(Counts):
 def test_check_modality_finds_what_is_wrong_with_texts(broken: TextModality, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_modality(broken, spoken("six words, with one sign"), TEXTS)
+
+
+# Series
+
+SERIES_INPUTS = (
+    SeriesInput(channels=2, length=16),
+    SeriesInput(channels=2, length=64, scale="range", padding="before"),
+    SeriesInput(channels=None, length=33, padding="none"),
+    SeriesInput(channels=2, length=40),
+)
+
+
+def recorded(steps: int) -> Item:
+    values = np.random.default_rng(0).normal(size=(2, steps)).astype(np.float32)
+    return Item("a.ts:1", Path("a.ts"), "key", packed(values))
+
+
+@pytest.mark.parametrize("steps", [2, 40, 3000])
+def test_series_keep_the_contract(steps: int) -> None:
+    check_modality(SERIES, recorded(steps), SERIES_INPUTS)
+
+
+class Reversing(SeriesModality):
+    """Says that it changes nothing, and turns series round."""
+
+    def augment(self, batch: torch.Tensor, seed: int) -> torch.Tensor:
+        return batch.flip(2)
+
+
+class Cutting(SeriesModality):
+    """Leaves padding out."""
+
+    def prepare(self, item: Item, card_input: SeriesInput) -> Any:
+        found = super().prepare(item, card_input)
+        return found[:, ~np.isnan(found[0])]
+
+
+class Gaps(Whole):
+    """Hands padding on."""
+
+    def tapper(self) -> Any:
+        return lambda series: {"shape": series[:, :, 0], "values": series.flatten(1)}
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Reversing(), "leave batches as they are where `changes` names nothing"),
+        (Cutting(), r"must give \(2, 64\) for that input, got \(2, 20\)"),
+        (replace(SERIES, version=""), "needs a version"),
+        (replace(SERIES, baseline=Gaps()), "of the raw baseline must be finite"),
+    ],
+)
+def test_check_modality_finds_what_is_wrong_with_series(broken: SeriesModality, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_modality(broken, recorded(20), SERIES_INPUTS)
 
 
 def test_the_inputs_decide_what_is_checked(item: Item) -> None:

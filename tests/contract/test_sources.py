@@ -24,7 +24,16 @@ from headstart.sources.wheels import WHEELS
 from headstart.testing import check_source
 
 # One of each family of anatomy: residual, squeeze-excite with a head after the pooling, layer norms, tokens.
-LIGHT = ("resnet10t@64", "mobilenetv3_small_050@64", "convnext_atto@64", "test_vit", "test_vit3", "text-cnn")
+LIGHT = (
+    "resnet10t@64",
+    "mobilenetv3_small_050@64",
+    "convnext_atto@64",
+    "test_vit",
+    "test_vit3",
+    "text-cnn",
+    "timenet",
+    "series-cnn",
+)
 HEAVY = ("resnet18@64", "legacy_xception@96", "vit_tiny_patch16_224", "vgg11", "swin_tiny_patch4_window7_224")
 
 

@@ -136,6 +136,8 @@ def time_solve() -> float:
 
 def grouped(data: Dataset, features: FeatureTable, raw: str, source: str) -> Dataset:
     """The data with near-duplicates joined into groups, the user's own groups kept whole."""
+    if not data.modality.copied:
+        return data
     last = features.stages(source)[-1]
     thumbnails = features.of(raw, features.stages(raw)[0], data)
     alike, pairs = near_duplicates(features.of(source, last, data), thumbnails)

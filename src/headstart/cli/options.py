@@ -71,7 +71,11 @@ def _seed(value: int) -> int:
 
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A folder a class (pictures, texts), or a CSV/Parquet/JSONL file.")
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder a class (pictures, texts), a CSV/Parquet/JSONL file, or series (.ts, .npz, X_TRAIN and X_TEST).",
+    ),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
 Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="Column of a table that holds the label.")]

@@ -10,7 +10,7 @@ from headstart.cli import options
 from headstart.cli.output import console, emit, plain, table
 from headstart.cli.progress import progress
 from headstart.core.errors import UserError, did_you_mean
-from headstart.sources.card import Card, Input, TableInput, TextInput
+from headstart.sources.card import Card, Input, SeriesInput, TableInput, TextInput
 
 Glob = Annotated[str, typer.Argument(metavar="GLOB", help="Only names that match, such as 'wheel:*'.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="provider:name; see `headstart sources list`.")]
@@ -89,6 +89,9 @@ def _taken(taken: Input) -> dict[str, str]:
     if isinstance(taken, TableInput):
         names = ", ".join(f"{one.name} ({one.kind})" for one in taken.columns)
         return {"input": f"rows of a table: {names or 'any columns'}"}
+    if isinstance(taken, SeriesInput):
+        scaled = {"z": "mean 0, deviation 1", "range": "0..1"}[taken.scale]
+        return {"input": f"series, {taken.channels} channels, {taken.length} steps at most, each scaled to {scaled}"}
     return {
         "input": f"{taken.size} x {taken.size} {taken.colour}, crop {taken.crop}, {taken.interpolation}",
         "normalised by": f"mean {_few(taken.mean)}, deviation {_few(taken.std)} of 0..1",

@@ -39,7 +39,8 @@ class Solve:
     """A closed-form phase on cached features: exact leave-one-out, no gradient.
 
     Args:
-        estimator: a name of `headstart.linear.catalog` ("ridge", "kernel-ridge", "prototype", "majority", "tf-idf"), or
+        estimator: a name of `headstart.linear.catalog` ("ridge", "kernel-ridge", "prototype", "majority", "tf-idf",
+            "minirocket", "dtw"), or
             "own-head".
         stages: stage names or aliases; ("*",) is every stage, ("..-2",) every stage but the last.
         select: "best" takes the one (source, stage) with the least leave-one-out error, "concat" all stages of the

@@ -63,8 +63,17 @@ class Modality(Protocol):
         ...
 
     @property
+    def copied(self) -> bool:
+        """Whether unequal examples may be copies of one thing, which features and raw inputs then tell."""
+        ...
+
+    @property
     def changes(self) -> str:
         """What `augment` may do; part of the keys of augmented examples. "" where nothing is changed."""
+        ...
+
+    def fitting(self, sources: Sequence[str]) -> tuple[str, ...]:
+        """Names of sources with the surgery behind them that data like these need: as many channels as there are."""
         ...
 
     def suited(self, raw: Floats) -> tuple["Modality", tuple[str, ...]]:

@@ -20,6 +20,8 @@ from headstart.data.targets import encode, names
 
 UNLABELLED = "no label"
 Opened = Item | SkippedFile
+Found = tuple[list[Entry], str, Kind]
+"""Entries, the name of what is predicted, and what kind of task that is."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,17 @@ class Where:
     kind: Kind | None = None
 
 
+def _no_other(_where: Where) -> Found | None:
+    """There are folders and tables only."""
+    return None
+
+
 def labelled(
-    where: Where, modality: Modality, rows: Rows, opened: Callable[[Sequence[Entry]], Sequence[Opened]]
+    where: Where,
+    modality: Modality,
+    rows: Rows,
+    opened: Callable[[Sequence[Entry]], Sequence[Opened]],
+    other: Callable[[Where], Found | None] = _no_other,
 ) -> Dataset:
     """Read labelled examples.
 
@@ -53,13 +64,14 @@ def labelled(
         modality: what kind of data they are.
         rows: what the rows of a table hold.
         opened: an item for each entry that can be used, else the reason why not.
+        other: what a form that only this kind of data has holds; None where it is no such form.
 
     Raises:
         UserError: there is nothing that could be learned from.
     """
-    entries, name, kind = _entries(where, rows)
+    entries, name, kind = _entries(where, rows, other)
     if where.test is not None:
-        entries = _with_test(entries, replace(where, kind=kind), rows)
+        entries = _with_test(entries, replace(where, kind=kind), rows, other)
     if not entries:
         raise UserError(
             FORMS, f"{where.path} without any file or row in it", "Put those of each class into its own folder."
@@ -86,7 +98,7 @@ def _taken_for(where: Where, task: Task) -> tuple[str, ...]:
     return (f"{task.name} is read for {task.kind}, by what stands in it; {other}",)
 
 
-def _entries(where: Where, rows: Rows) -> tuple[list[Entry], str, Kind]:
+def _entries(where: Where, rows: Rows, other: Callable[[Where], Found | None]) -> Found:
     """Entries, the name of what is predicted, and what kind of task that is."""
     path, target, group = where.path, where.target, where.group
     if not path.exists():
@@ -94,6 +106,8 @@ def _entries(where: Where, rows: Rows) -> tuple[list[Entry], str, Kind]:
         raise UserError(
             FORMS, f"{path}, which does not exist", f"Beside it: {', '.join(sorted(near)[:8]) or 'nothing'}."
         )
+    if (found := other(where)) is not None:
+        return found
     if path.is_dir():
         if (target, group, where.text) != (None, None, None):
             raise UserError("a table for --target, --group and --text", f"the folder {path}", "Leave the flag out.")
@@ -105,7 +119,9 @@ def _entries(where: Where, rows: Rows) -> tuple[list[Entry], str, Kind]:
     return read_table(path, target, group, where.kind, rows)
 
 
-def _with_test(entries: Sequence[Entry], where: Where, rows: Rows) -> list[Entry]:
+def _with_test(
+    entries: Sequence[Entry], where: Where, rows: Rows, other: Callable[[Where], Found | None]
+) -> list[Entry]:
     """The entries as the training part, and those of `test` beside them."""
     test = where.test
     assert test is not None, "there is one"
@@ -114,7 +130,7 @@ def _with_test(entries: Sequence[Entry], where: Where, rows: Rows) -> list[Entry
             "one test part", f"one inside the data and --test {test}", "Leave --test out, or move one away."
         )
     columns = {"target": None, "group": None, "text": None} if test.is_dir() else {}
-    others, _, _ = _entries(replace(where, path=test, **columns), rows)
+    others, _, _ = _entries(replace(where, path=test, **columns), rows, other)
     if not others:
         raise UserError("examples in --test", f"{test} without any file in it", "Name a folder or table with some.")
     tested = [replace(entry, name=f"{test.name}/{entry.name}", part="test") for entry in others]

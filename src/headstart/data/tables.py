@@ -44,7 +44,17 @@ def read_table(
     Raises:
         UserError: it cannot be read, a column is missing, no row holds anything, or the target is of no such kind.
     """
-    table = open_table(path)
+    return read_rows(open_table(path), path, target, group, kind, rows)
+
+
+def read_rows(
+    table: pa.Table, path: Path, target: str | None, group: str | None, kind: Kind | None, rows: Rows
+) -> tuple[list[Entry], str, Kind]:
+    """The rows of a table that is open; see `read_table`.
+
+    Raises:
+        UserError: a column is missing, no row holds anything, or the target is of no such kind.
+    """
     columns = table.column_names
     if target is None:
         raise UserError(

@@ -12,6 +12,8 @@ ESTIMATORS = Registry(
         "boosting": "headstart.linear.boosting:Boosting",
         "shrunk-ridge": "headstart.linear.shrunk:ShrunkRidge",
         "pooled": "headstart.linear.pooled:Pooled",
+        "minirocket": "headstart.linear.minirocket:MiniRocket",
+        "dtw": "headstart.linear.dtw:Dtw",
         "tf-idf": "headstart.linear.tf_idf:TfIdf",
     },
     group="headstart.estimators",

@@ -58,6 +58,7 @@ class Reader(Protocol):
 READERS = Registry(
     kind="kind of data",
     builtin={
+        "series": "headstart.modalities.series.reader:SeriesReader",
         "table": "headstart.modalities.table.reader:TableReader",
         "text": "headstart.modalities.text.reader:TextReader",
         "image": "headstart.modalities.image.reader:ImageReader",

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 Availability = Literal["cached", "packaged", "hub", "local", "made"]
 Layout = Literal["NCHW", "NHWC"]
-Pooling = Literal["avg", "max", "gem", "cls"]
+Pooling = Literal["avg", "max", "gem", "cls", "last", "moments"]
 
 
 class _Part(BaseModel, frozen=True, extra="forbid"):
@@ -133,7 +133,48 @@ class TableInput(_Part, frozen=True):
         return "\0".join(f"{one.kind} {one.name}" for one in self.columns)
 
 
-Input = ImageInput | TextInput | TableInput
+class SeriesInput(_Part, frozen=True):
+    """How series become the numbers that the net was trained on. It travels with the weights.
+
+    A prepared series is (channels, length) float32; a shorter one is padded with NaN, which no series has.
+
+    Attributes:
+        channels: of a series; the net reads each by itself, and its features stand side by side. None takes what there
+            is, and the channels share the length.
+        length: steps at most; a longer series is averaged down to it.
+        scale: each channel of each series has mean 0 and deviation 1 ("z"), or runs from 0 to 1 ("range").
+        padding: of a shorter series: behind it, before it, or none: it is stretched.
+    """
+
+    channels: int | None = Field(default=1, ge=1)
+    length: int = Field(default=512, ge=8)
+    scale: Literal["z", "range"] = "z"
+    padding: Literal["behind", "before", "none"] = "behind"
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every batch has the same shape inside the net."""
+        return False
+
+    @property
+    def bytes(self) -> int:
+        """Of a prepared example."""
+        return 4 * (self.channels or 1) * self.length
+
+    @property
+    def prepared(self) -> str:
+        """What prepared examples depend on."""
+        return self.model_dump_json()
+
+
+Input = ImageInput | TextInput | SeriesInput | TableInput
+KINDS: Mapping[type[Input], str] = {
+    ImageInput: "image",
+    TextInput: "text",
+    SeriesInput: "series",
+    TableInput: "table",
+}
+"""The kind of data that an input is of."""
 
 
 class Architecture(_Part, frozen=True):

@@ -6,6 +6,7 @@ from headstart.core.registry import Registry
 from headstart.sources.added import entries
 from headstart.sources.card import Availability
 from headstart.sources.packages import here
+from headstart.sources.series_wheels import SERIES_WHEELS, SeriesWheel
 from headstart.sources.text_wheels import TEXT_WHEELS, TextWheel
 from headstart.sources.wheels import DARKNETS, WHEELS, DarknetWheel, Wheel
 
@@ -43,6 +44,9 @@ BUILDERS = Registry(
         "text": "headstart.sources.providers.text:construct",
         "text-cnn": "headstart.sources.builders:text_cnn",
         "table-net": "headstart.sources.builders:table_net",
+        "timenet": "headstart.sources.providers.series:timenet",
+        "fracast": "headstart.sources.providers.series:fracast",
+        "series-cnn": "headstart.sources.providers.series:series_cnn",
         "word-table": "headstart.sources.builders:word_table",
     },
     group="headstart.builders",
@@ -95,6 +99,7 @@ FORMS = (
     _form("torchvision:NAME[.WEIGHTS]", "hub", "any classifier of torchvision"),
     _form("hub:ORG/NAME", "hub", "an encoder of transformers, for pictures or texts, or a folder; safetensors only"),
     _form("file:ARCH@PATH", "local", "weights of an architecture of timm; --trust where nobody states their hash"),
+    _form("file:FOLDER", "local", "what headstart pretrain has written"),
     _form("keras:[ARCH@]PATH", "local", "a .keras or .h5 file of a classic application"),
     _form("darknet:PATH.cfg[,PATH.weights]", "local", "a Darknet net"),
     _form("glove:PATH", "local", "a text file of GloVe, as a source of texts"),
@@ -111,15 +116,15 @@ FORMS = (
         "none needed",
         "nothing",
         None,
-        "any architecture of timm, text-cnn or table-net, untrained",
+        "any architecture of timm, or text-cnn, series-cnn, timenet, table-net, untrained",
         form=True,
     ),
 )
 
 
-def packages() -> dict[str, Wheel | TextWheel | DarknetWheel]:
+def packages() -> dict[str, Wheel | TextWheel | SeriesWheel | DarknetWheel]:
     """Every packaged source by its full name."""
-    wheels = {f"wheel:{name}": row for name, row in {**WHEELS, **TEXT_WHEELS}.items()}
+    wheels = {f"wheel:{name}": row for name, row in {**WHEELS, **TEXT_WHEELS, **SERIES_WHEELS}.items()}
     return {**wheels, **{f"darknet:{name}": row for name, row in DARKNETS.items()}}
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from headstart.sources.card import Input, TableInput, TextInput
-from headstart.sources.front import noise
+from headstart.sources.card import Input, SeriesInput, TableInput, TextInput
+from headstart.sources.front import noise, scaled
 from headstart.sources.source import Source
 
 TOLERANCE = 2e-3  # of the norm; other machines and torch versions stay far below it
@@ -32,10 +32,23 @@ def texts(windows: int, window: int, pad: int) -> Tensor:
     return numbers.where(at < lengths, pad)
 
 
+def series(taken: SeriesInput) -> Tensor:
+    """(2, channels, length) prepared series: a chirp, and a shorter saw with steps; by few operations."""
+    at = torch.arange(taken.length, dtype=torch.float64)
+    rows = torch.stack([torch.sin(at * at / (8 * taken.length)), (at % 29) / 29 + (at // 61) % 3])
+    half = taken.length // 2
+    short, gap = scaled(rows[1, :half], taken), rows[1, half:] * torch.nan
+    other = torch.cat([short, gap] if taken.padding == "behind" else [gap, short])
+    found = torch.stack([scaled(rows[0], taken), other]).float()
+    return found[:, None].expand(-1, taken.channels or 1, -1).contiguous()
+
+
 def examples(taken: Input) -> Tensor:
     """Two generated examples for that input."""
     if isinstance(taken, TextInput):
         return texts(taken.windows, taken.window, taken.pad)
+    if isinstance(taken, SeriesInput):
+        return series(taken)
     return noise(taken, 2) if isinstance(taken, TableInput) else pictures(taken.size)
 
 

@@ -10,10 +10,11 @@ from torch.nn import functional
 
 from headstart.data.word_numbers import category, number
 from headstart.linear.cells import NUMBER
-from headstart.sources.card import ImageInput, Input, Pooling, Stage, TableInput, TextInput
-from headstart.sources.pooling import pooled, pooled_tokens
+from headstart.sources.card import ImageInput, Input, Pooling, SeriesInput, Stage, TableInput, TextInput
+from headstart.sources.pooling import pooled, pooled_series, pooled_tokens
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as pictures are turned grey everywhere
+FLAT = 1e-6  # of the largest value: a channel that moves less than float32 counts is constant
 SOME = 1000  # token numbers that every vocabulary has
 SPOKEN = ("the", "of", "and", "to", "in", "that", "for", "it", "was", "with", "on", "as", "he", "at", "by", "from")
 
@@ -61,6 +62,25 @@ class SeenTexts:
     def features(self, output: Tensor, stage: Stage, how: Pooling | None) -> Tensor:  # noqa: ARG002 - tokens alike
         """(w, t, D) tokens -> (n, D): pooled over the real ones of all windows of a text."""
         return pooled_tokens(output, self.real, self.text, self.count, how)
+
+
+@dataclass(frozen=True)
+class SeenSeries:
+    """Every channel of some series, one below the other, without steps that are padding in all of them.
+
+    Args:
+        given: (b, 2, t) values, 0 where there is padding, and 1 where there is none; b is series times channels.
+        real: (b, t) where there is a step.
+        channels: of each series.
+    """
+
+    given: Tensor
+    real: Tensor
+    channels: int
+
+    def features(self, output: Tensor, stage: Stage, how: Pooling | None) -> Tensor:  # noqa: ARG002 - steps alike
+        """(b, t, D) steps -> (n, channels * D'): pooled over the real ones, channels side by side."""
+        return pooled_series(output, self.real, how).unflatten(0, (-1, self.channels)).flatten(1)
 
 
 class PixelFront(nn.Module):
@@ -134,10 +154,34 @@ class RowFront(nn.Module):
         return SeenRows(rows)
 
 
+class SeriesFront(nn.Module):
+    """Hands each channel to the net by itself, and leaves out padding behind all series.
+
+    Padding before a series stays: nets that are trained with it see where they stand by counting from the end.
+
+    Args:
+        taken: channels and where the padding stands.
+    """
+
+    def __init__(self, taken: SeriesInput) -> None:
+        super().__init__()
+        self.taken = taken
+
+    def forward(self, series: Tensor) -> SeenSeries:
+        """(n, channels, length) prepared series, NaN where there is padding -> what the trunk takes."""
+        rows = series.flatten(0, 1)
+        if self.taken.padding == "behind":
+            steps = torch.arange(1, rows.shape[1] + 1, device=rows.device)
+            rows = rows[:, : max(int((~rows.isnan() * steps).max()), 1)]
+        real = ~rows.isnan()
+        return SeenSeries(torch.stack([rows.nan_to_num(), real.to(rows.dtype)], dim=1), real, series.shape[1])
+
+
 FRONTS: Mapping[type[Input], Callable[..., nn.Module]] = {
     ImageInput: PixelFront,
     TextInput: TokenFront,
     TableInput: RowFront,
+    SeriesInput: SeriesFront,
 }
 
 
@@ -157,6 +201,9 @@ def noise(taken: Input, count: int) -> Tensor:
         return functional.pad(tokens, (0, taken.window * (taken.windows - 1)), value=taken.pad)
     if isinstance(taken, TableInput):
         return _noisy_rows(taken, count, draw)
+    if isinstance(taken, SeriesInput):
+        walks = torch.randn(count, taken.channels or 1, taken.length, generator=draw).cumsum(dim=2)
+        return scaled(walks, taken)
     shape = count, taken.size, taken.size, max(taken.channels, 3)
     return torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)
 
@@ -171,6 +218,16 @@ def _noisy_rows(taken: TableInput, count: int, draw: torch.Generator) -> Tensor:
             rows[:, 0, at] = torch.nan
             rows[:, 1, at] = known[torch.arange(count) % len(known)]
     return rows
+
+
+def scaled(series: Tensor, taken: SeriesInput) -> Tensor:
+    """(..., t) series without padding, each channel scaled as the input says; what is constant becomes zeros."""
+    low, spread = series.mean(dim=-1, keepdim=True), series.std(dim=-1, correction=0, keepdim=True)
+    if taken.scale == "range":
+        low = series.amin(dim=-1, keepdim=True)
+        spread = series.amax(dim=-1, keepdim=True) - low
+    flat = spread <= FLAT * series.abs().amax(dim=-1, keepdim=True).clamp(min=FLAT)
+    return torch.where(flat, 0.0, (series - low) / torch.where(flat, 1.0, spread))
 
 
 def channels(planes: Tensor, taken: ImageInput) -> Tensor:

@@ -80,6 +80,29 @@ def pooled_tokens(output: Tensor, real: Tensor, text: Tensor, count: int, how: P
     return means.pow(1 / POWER) if how == "gem" else means
 
 
+def pooled_series(output: Tensor, real: Tensor, how: Pooling | None) -> Tensor:
+    """(b, t, D) steps of series -> (b, D) features, or (b, 4 D) moments; padding does not count.
+
+    Args:
+        output: of a stage; what is (b, D) already stays.
+        real: (b, t) where there is a step; every series has one.
+        how: None is the average over all steps; "last" is the last one, which in a recurrent net has seen all;
+            "moments" are average, largest, deviation and last side by side.
+    """
+    if output.ndim == 2:
+        return output
+    wide = output.to(torch.promote_types(output.dtype, torch.float32))
+    each = torch.arange(len(real), device=real.device)
+    if how not in ("last", "moments"):
+        return pooled_tokens(wide, real, each, len(real), how)
+    last = wide[each, (real * torch.arange(1, real.shape[1] + 1, device=real.device)).argmax(dim=1)]
+    if how == "last":
+        return last
+    mean, largest = (pooled_tokens(wide, real, each, len(real), one) for one in ("avg", "max"))
+    squares = pooled_tokens((wide - mean[:, None]).square(), real, each, len(real), "avg")
+    return torch.cat([mean, largest, (squares + LEAST**2).sqrt(), last], dim=1)
+
+
 def average(output: Tensor, positions: Axes) -> Tensor:
     """The mean. The sum is float32 at least: in bfloat16 it would lose what the average is for."""
     return output.mean(dim=positions, dtype=torch.promote_types(output.dtype, torch.float32))
@@ -100,6 +123,7 @@ def class_token(output: Tensor, positions: Axes) -> Tensor:
     return output[:, 0] if len(positions) == 1 else average(output, positions)
 
 
+SERIES: tuple[Pooling, ...] = ("avg", "max", "gem", "last", "moments")  # of steps
 POOLINGS: Mapping[Pooling, Callable[[Tensor, Axes], Tensor]] = {
     "avg": average,
     "max": maximum,

@@ -2,12 +2,10 @@
 
 from headstart.core.errors import UserError
 from headstart.data.dataset import Dataset
-from headstart.sources.card import Card, ImageInput, TableInput, TextInput
+from headstart.sources.card import KINDS, Card, ImageInput
 
 RATIO = 10  # "much more data for the source task": at least so many times the target's
 
-
-KINDS = {ImageInput: "image", TextInput: "text", TableInput: "table"}
 PICTURE = ("RGB", "BGR", "L")  # what a reader of pictures can give
 
 
@@ -22,9 +20,7 @@ def check_readable(card: Card, data: Dataset) -> None:
     if kind != data.modality.name:
         came = f"{card.name}, which takes {kind} data"
         raise UserError(f"a source for {data.modality.name} data", came, "See headstart sources list.")
-    if not isinstance(taken, ImageInput):
-        return
-    if taken.colour not in PICTURE and taken.channels != len("RGB"):
+    if isinstance(taken, ImageInput) and taken.colour not in PICTURE and taken.channels != len("RGB"):
         came = f"{card.name}, which takes {taken.channels} channels"
         raise UserError(f"a source that takes {data.modality.name} data as it is read", came, "Leave +channels: out.")
 

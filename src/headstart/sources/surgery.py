@@ -19,15 +19,16 @@ from headstart.core.predictions import Floats
 from headstart.nets.word_table import WordTable
 from headstart.nets.word_tops import OUT, TOPS
 from headstart.sources.anatomy import classifier_name
-from headstart.sources.card import Architecture, Card, Head, ImageInput, Pooling, Stage, TextInput
+from headstart.sources.card import KINDS, Architecture, Card, Head, ImageInput, Pooling, SeriesInput, Stage
 from headstart.sources.catalog import BUILDERS
 from headstart.sources.front import noise
-from headstart.sources.pooling import POOLINGS
+from headstart.sources.pooling import POOLINGS, SERIES
 from headstart.sources.staged import KeptHead, StagedNet
 from headstart.sources.stages import resolve
 
 Channels = Literal["sum", "tile", "average"]
 Operated = tuple[Card, nn.Module]
+SPOKEN = {"text": "texts", "series": "series", "table": "tables"}
 FRESH = "fresh"  # marks the name of a source with fresh weights
 STANDARDISED = (StdConv2d, StdConv2dSame, ScaledStdConv2d, ScaledStdConv2dSame)
 
@@ -95,9 +96,11 @@ def widen_input(card: Card, model: nn.Module, count: int, how: Channels) -> Oper
         UserError: fewer than one channel, or a net that does not begin with a convolution over all channels whose
             weights are used as they are.
     """
-    taken = _pictures(card)
     if count < 1:
-        raise UserError("at least one input channel", str(count), "Give the number of channels of your pictures.")
+        raise UserError("at least one input channel", str(count), "Give the number of channels of your data.")
+    if isinstance(card.input, SeriesInput):
+        return _each_channel(card, model, count), model
+    taken = _pictures(card)
     if count == taken.channels:
         return card, model
     conv = first_conv(model, card)
@@ -117,6 +120,25 @@ def widen_input(card: Card, model: nn.Module, count: int, how: Channels) -> Oper
     said = f"input widened from {taken.channels} to {count} channels ({how}): {conv}.weight"
     sees = taken.model_copy(update={"mean": mean, "std": std, "colour": colour})
     return _operated(card, new, f"channels:{count}", said, {"input": sees})
+
+
+def _each_channel(card: Card, model: nn.Module, count: int) -> Card:
+    """For series of so many channels: the net reads each by itself, so nothing in it changes."""
+    assert isinstance(card.input, SeriesInput), "of series only"
+    if count == card.input.channels:
+        return card
+    sees = card.input.model_copy(update={"channels": count})
+    new, _ = _operated(card, model, f"channels:{count}", f"reads {count} channels one by one", {"input": sees})
+    return measured(new, model)
+
+
+def measured(card: Card, model: nn.Module) -> Card:
+    """The card with the number of features that its stages give, found by one pass."""
+    net = StagedNet(copy.deepcopy(model), card.model_copy(update={"new_head": Head()}), 1).eval()
+    with torch.inference_mode():
+        found = net.stages(noise(card.input, 1))
+    stages = tuple(one.model_copy(update={"dim": found[one.name].shape[1]}) for one in card.stages)
+    return card.model_copy(update={"stages": stages})
 
 
 def widened(weight: Tensor, count: int, how: Channels) -> Tensor:
@@ -171,8 +193,12 @@ def pooled_as(card: Card, model: nn.Module, how: Pooling) -> Operated:
     Raises:
         UserError: no such way, or a class token is asked of a net without one.
     """
-    if how not in POOLINGS:
-        raise unknown_name("pooling", how, list(POOLINGS))
+    ways = SERIES if isinstance(card.input, SeriesInput) else tuple(POOLINGS)
+    if how not in ways:
+        raise unknown_name("pooling", how, ways)
+    if isinstance(card.input, SeriesInput):
+        new, _ = _operated(card, model, f"pool:{how}", f"features pooled by {how}", {"pooling": how})
+        return measured(new, model), model
     if not isinstance(card.input, ImageInput):  # its trunk puts out tokens: there is nothing to leave out
         return _operated(card, model, f"pool:{how}", f"features pooled by {how}", {"pooling": how})
     if how == "cls" and not getattr(model, "num_prefix_tokens", 0):  # timm's name for it
@@ -311,7 +337,7 @@ def _whole(card: Card) -> nn.Module:
 
 def _as_headed(model: nn.Module, card: Card) -> None:
     """Give an empty net the classifier that the card says: a run has put its own there, or has taken it away."""
-    own = "" if isinstance(card.input, TextInput) else classifier_name(model)  # text encoders come without one
+    own = classifier_name(model) if isinstance(card.input, ImageInput) else ""  # other encoders come without one
     if not own:
         return
     head = model.get_submodule(own)
@@ -339,8 +365,8 @@ def _pictures(card: Card) -> ImageInput:
         UserError: the net takes something else.
     """
     if not isinstance(card.input, ImageInput):
-        kind = "texts" if isinstance(card.input, TextInput) else "tables"
-        raise UserError("a net for pictures", f"{card.name}, a net for {kind}", "Leave +size: and +channels: out.")
+        came = f"{card.name}, a net for {SPOKEN[KINDS[type(card.input)]]}"
+        raise UserError("a net for pictures", came, "Leave +size: and +channels: out.")
     return card.input
 
 

@@ -44,6 +44,8 @@ CONTROLS = Registry(
         "raw": "headstart.strategies.controls:raw",
         "tf-idf": "headstart.strategies.controls:tf_idf",
         "boosting": "headstart.strategies.controls:boosting",
+        "minirocket": "headstart.strategies.controls:minirocket",
+        "dtw": "headstart.strategies.controls:dtw",
         "random-features": "headstart.strategies.controls:random_features",
         "scratch": "headstart.strategies.controls:scratch",
         "scratch-twin": "headstart.strategies.controls:scratch_twin",

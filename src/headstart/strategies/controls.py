@@ -23,6 +23,16 @@ def boosting() -> Plan:
     return Plan("boosting", start="random", phases=(Solve("boosting", stages=("*",), select="concat"),))
 
 
+def minirocket() -> Plan:
+    """Ridge on how often fixed convolutions exceed their quantiles: the opponent of every encoder of series."""
+    return Plan("minirocket", start="random", phases=(Solve("minirocket", stages=("*",), select="concat"),))
+
+
+def dtw() -> Plan:
+    """The nearest neighbour under dynamic time warping, for a few hundred series."""
+    return Plan("dtw", start="random", phases=(Solve("dtw", stages=("*",), select="concat"),))
+
+
 def random_features() -> Plan:
     """Ridge on all stages of an untrained net: what the architecture alone gives."""
     return Plan("random-features", start="random", phases=(Solve("ridge", stages=("*",), select="concat"),))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Item, Modality
-from headstart.sources.card import ImageInput, Input, TableInput, TextInput
+from headstart.sources.card import ImageInput, Input, SeriesInput, TableInput, TextInput
 
 PICTURES = (ImageInput(size=32), ImageInput(size=48))
 
@@ -19,7 +19,7 @@ def check_modality(modality: Modality, item: Item, inputs: Sequence[Input] = PIC
 
     Args:
         modality: to be checked.
-        item: a picture that is not of one colour all over; a text of more than one word.
+        item: a picture that is not of one colour all over; a text of more than one word; a series of several steps.
         inputs: what sources of this kind of data may ask for.
 
     Raises:
@@ -44,12 +44,16 @@ def _check_prepare(modality: Modality, item: Item, wanted: Input) -> None:
         shape, kind, called = (wanted.windows * wanted.window,), np.integer, "whole numbers"
     elif isinstance(wanted, TableInput):
         shape, kind, called = (2, len(wanted.columns) or found.shape[-1]), np.float32, "float32"
+    elif isinstance(wanted, SeriesInput):
+        channels = wanted.channels or len(found)
+        each = wanted.length if wanted.channels else wanted.length // channels
+        shape, kind, called = (channels, each), np.float32, "float32"
     else:
         shape, kind, called = (wanted.size, wanted.size, 3), np.uint8, "uint8"
     assert np.issubdtype(found.dtype, kind), f"prepare must give {called}, got {found.dtype}"
     assert found.shape == shape, f"prepare must give {shape} for that input, got {found.shape}"
     again = copy.deepcopy(modality).prepare(item, wanted)
-    equal = np.array_equal(found, again, equal_nan=isinstance(wanted, TableInput))
+    equal = np.array_equal(found, again, equal_nan=kind is np.float32)
     assert equal, "prepare must be a function of example and input alone"
 
 
@@ -63,18 +67,21 @@ def _check_sample(modality: Modality, item: Item, wanted: Input) -> None:
 def _check_augment(modality: Modality, batch: Tensor) -> None:
     before = batch.clone()
     one, same, other = (modality.augment(batch, seed) for seed in (1, 1, 2))
-    before, batch = torch.nan_to_num(before), torch.nan_to_num(batch)
-    one, same, other = (torch.nan_to_num(changed) for changed in (one, same, other))
-    assert torch.equal(batch, before), "augment must leave its batch alone and give a new one"
+    assert _same(batch, before), "augment must leave its batch alone and give a new one"
     assert one.shape == batch.shape, f"augment must keep the shape {tuple(batch.shape)}, got {tuple(one.shape)}"
     assert one.dtype == batch.dtype, f"augment must keep {batch.dtype}, got {one.dtype}"
-    assert torch.equal(one, same), "augment must give the same change for the same seed"
+    assert _same(one, same), "augment must give the same change for the same seed"
     if not modality.changes:
-        assert torch.equal(one, batch), "augment must leave batches as they are where `changes` names nothing"
-        assert torch.equal(other, batch), "augment must leave batches as they are where `changes` names nothing"
+        assert _same(one, batch), "augment must leave batches as they are where `changes` names nothing"
+        assert _same(other, batch), "augment must leave batches as they are where `changes` names nothing"
         return
-    assert not torch.equal(one, batch), "augment must change something"
-    assert not torch.equal(one, other), "augment must give another change for another seed"
+    assert not _same(one, batch), "augment must change something"
+    assert not _same(one, other), "augment must give another change for another seed"
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Equal, padding included."""
+    return np.array_equal(one.numpy(), other.numpy(), equal_nan=one.is_floating_point())
 
 
 def _check_raw(modality: Modality, item: Item, raw: Any, called: str) -> None:

@@ -19,7 +19,7 @@ from headstart.data.store import Store
 from headstart.features.extract import extract
 from headstart.linear.catalog import ESTIMATORS
 from headstart.linear.cells import NUMBER
-from headstart.sources.card import Input, TableInput, TextInput
+from headstart.sources.card import Input, SeriesInput, TableInput, TextInput
 from headstart.sources.source import Source
 from headstart.sources.stages import resolve as stages_of
 from headstart.strategies.catalog import CONTROLS, STRATEGIES, plan
@@ -107,22 +107,29 @@ class Noise:
 
     name: str = "noise"
     version: str = "1"
+    copied: bool = True
     changes: str = "mirror"
     baseline: None = None
     controls: Mapping[str, Any] = field(default_factory=dict)
     untrained: tuple[str, str] = ("random:test_resnet@32", "random:test_resnet@32")
+
+    def fitting(self, sources: Sequence[str]) -> tuple[str, ...]:
+        """As they are."""
+        return tuple(sources)
 
     def suited(self, raw: Floats) -> tuple["Noise", tuple[str, ...]]:  # noqa: ARG002 - noise may be mirrored
         """Itself."""
         return self, ()
 
     def prepare(self, item: Item, card_input: Input) -> NDArray[Any]:
-        """(size, size, 3) uint8, or the token numbers of all windows."""
+        """(size, size, 3) uint8, the token numbers of all windows, or (channels, length) values."""
         at = int(item.name)
         if isinstance(card_input, TableInput):
             return _row(card_input, at)
         if isinstance(card_input, TextInput):
             shape, kind = (card_input.windows * card_input.window,), np.int64
+        elif isinstance(card_input, SeriesInput):
+            shape, kind = (card_input.channels or 1, card_input.length), np.float32
         else:
             shape, kind = (card_input.size, card_input.size, 3), np.uint8
         drawn = np.random.default_rng(at).integers(1, 100, shape)

@@ -23,6 +23,7 @@ class ImageModality:
 
     name: str = "image"
     version: str = "1"
+    copied: bool = True
     baseline: RawPixels = RAW
     controls: Mapping[str, RawPixels] = field(default_factory=dict)
     untrained: tuple[str, str] = ("random:resnet10t@96", "random:test_resnet@64")  # cheap, at a cheap size
@@ -32,6 +33,10 @@ class ImageModality:
     def changes(self) -> str:
         """What `augment` may do."""
         return "mirror, shift, zoom, light" if self.mirror else "shift, zoom, light"
+
+    def fitting(self, sources: Sequence[str]) -> tuple[str, ...]:
+        """As they are: pictures are read in colour."""
+        return tuple(sources)
 
     def suited(self, raw: Floats) -> tuple["ImageModality", tuple[str, ...]]:
         """Without mirroring, where pictures can be told from their mirror images."""

@@ -20,10 +20,15 @@ class TextModality:
 
     name: str = "text"
     version: str = "2"
+    copied: bool = True
     changes: str = ""
     baseline: Counts = RAW
     controls: Mapping[str, Words] = field(default_factory=lambda: CONTROLS)
     untrained: tuple[str, str] = ("random:text-cnn", "random:text-cnn")
+
+    def fitting(self, sources: Sequence[str]) -> tuple[str, ...]:
+        """As they are."""
+        return tuple(sources)
 
     def suited(self, raw: Floats) -> tuple["TextModality", tuple[str, ...]]:  # noqa: ARG002 - nothing to leave out
         """Itself."""

@@ -1,4 +1,5 @@
-"""`file:ARCH@PATH`: a file of weights for an architecture of timm; `file:NAME`: one that was added before.
+"""`file:ARCH@PATH`: a file of weights for an architecture of timm; `file:NAME`: one that was added before;
+`file:FOLDER`: what `headstart pretrain` has written.
 
 Only weights are read, whoever is trusted. A file whose hash nobody has stated needs `trust`.
 """
@@ -22,6 +23,7 @@ from headstart.sources.formats import catalog
 from headstart.sources.formats.checks import sha256 as sha256_of
 from headstart.sources.formats.checks import there
 from headstart.sources.layouts import bare, official
+from headstart.sources.providers import folder
 from headstart.sources.providers.timm import build, licence, taken
 from headstart.sources.source import Source
 from headstart.sources.strict import Difference, difference, fill
@@ -33,12 +35,14 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     """A source from a file of weights.
 
     Args:
-        name: ARCH@PATH, or the name under which it was added.
+        name: ARCH@PATH, the name under which it was added, or a folder with a source in it.
         access: `trust` takes a file whose hash is not known, `allow_missing` one that is not the whole net.
 
     Raises:
         UserError: no such file, nobody has stated its hash, a damaged or hostile file, weights of another net.
     """
+    if folder.is_source(whole := Path(name).expanduser()):
+        return folder.load(whole)
     architecture, at, path = name.partition("@")
     if not at:
         return _added(added.entry(name), access.allow_missing)

@@ -1,6 +1,7 @@
 """`random:ARCH[@SIZE][#SEED]`: the architecture only. The control of every pre-trained source."""
 
 import re
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -10,6 +11,7 @@ from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.builders import table_net, text_cnn
 from headstart.sources.card import Architecture, Card, Licence, Stage, TableInput, TextInput
 from headstart.sources.describe import describe
+from headstart.sources.providers.series import SERIES_CNN, TIMENET, describe_series, untrained
 from headstart.sources.providers.timm import build, taken
 from headstart.sources.source import Source
 
@@ -28,11 +30,10 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     match = NAME.fullmatch(name)
     if match is None:
         raise UserError("random:ARCH, random:ARCH@SIZE or random:ARCH@SIZE#SEED", f"random:{name}", "See timm's names.")
-    if match["architecture"] in SMALL and match["size"]:
-        called = f"random:{match['architecture']}"
-        raise UserError(f"{called} or {called}#SEED", f"random:{name}", "It takes no pictures, and has no size.")
-    if match["architecture"] in SMALL:
-        return SMALL[match["architecture"]](name, int(match["seed"] or 0))
+    if (small := match["architecture"]) in SMALL:
+        if match["size"]:
+            raise UserError(f"random:{small} or random:{small}#SEED", f"random:{name}", "It has no size.")
+        return SMALL[small](name, match)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(match["seed"] or 0))
         model = build(match["architecture"])
@@ -44,11 +45,11 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     return Source(card, model)
 
 
-def _text(name: str, seed: int) -> Source:
+def _text(name: str, match: re.Match[str]) -> Source:
     """The small net for texts."""
     architecture = Architecture(name=TEXT_CNN, builder=TEXT_CNN)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(int(match["seed"] or 0))
         model = text_cnn(architecture)
     parameters = [key for key, _ in model.named_parameters()]
     stages = (
@@ -62,11 +63,11 @@ def _text(name: str, seed: int) -> Source:
     return Source(card, model)
 
 
-def _rows(name: str, seed: int) -> Source:
+def _rows(name: str, match: re.Match[str]) -> Source:
     """The small net for tables of any columns."""
     architecture = Architecture(name=TABLE_NET, builder=TABLE_NET)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(int(match["seed"] or 0))
         model = table_net(architecture)
     card = Card(
         name=f"random:{name}", architecture=architecture, input=TableInput(), stages=table_stages(model), head="",
@@ -85,4 +86,16 @@ def table_stages(model: TableNet) -> tuple[Stage, ...]:
     return stage("columns", "columns", WIDTH), stage("hidden", "hidden", WIDTH), stage("upper", "", OUT)
 
 
-SMALL = {TEXT_CNN: _text, TABLE_NET: _rows}
+def _series(name: str, match: re.Match[str]) -> Source:
+    """A net for series."""
+    architecture, model = untrained(match["architecture"], int(match["seed"] or 0))
+    card = describe_series(model, name=f"random:{name}", architecture=architecture, licence=FREE, trained_on=None)
+    return Source(card, model)
+
+
+SMALL: Mapping[str, Callable[[str, re.Match[str]], Source]] = {
+    TEXT_CNN: _text,
+    SERIES_CNN: _series,
+    TIMENET: _series,
+    TABLE_NET: _rows,
+}

