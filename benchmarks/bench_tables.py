@@ -97,7 +97,7 @@ def measured(name: str, seed: int) -> dict[str, Any]:
         kept = evidence.read(Path(folder) / "run" / evidence.NAME)
     record = result.record
     assert kept.test is not None, "it was given"
-    truth_codes = kept.test.targets
+    truth_codes = kept.test.truth
     right = {
         arm: round(100 * float((said.argmax(axis=1) == truth_codes).mean()), 1) for arm, said in kept.tested.items()
     }

@@ -26,8 +26,7 @@ def advise(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure what DATA and the sources have in common, and list the strategies with estimates and minutes."""
-    sources = (*options.names(source), *options.tables(origin, target))
-    strategies = options.names(strategy)
+    sources, strategies = options.sources(source, origin, target), options.names(strategy)
     from headstart import api
 
     advice = api.advise(

@@ -68,8 +68,7 @@ def compare(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure every strategy on every source of DATA, as long as it takes; what was done before is not done again."""
-    named = (*options.names(sources), *options.tables(origin, target))
-    asked = options.names(strategies)
+    named, asked = options.sources(sources, origin, target), options.names(strategies)
     folder = Path(out) if out is not None else Path("comparisons", options.named(data))
     from headstart import api
 

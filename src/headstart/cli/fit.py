@@ -58,8 +58,7 @@ def fit(
     quiet: options.Quiet = False,
 ) -> None:
     """Learn from DATA, with transfer where it helps, and keep the model, the record and the report."""
-    sources = (*options.names(source), *options.tables(origin, target))
-    strategies = options.names(strategy)
+    sources, strategies = options.sources(source, origin, target), options.names(strategy)
     kept = cast("Literal['auto', 'transfer', 'control']", deliver)  # its option lets nothing else through
     from headstart import api
 

@@ -39,17 +39,17 @@ def names(values: Sequence[str] | None) -> tuple[str, ...]:
     return found
 
 
-def tables(path: str | None, target: str | None) -> tuple[str, ...]:
-    """The source that --from names: its target is called as the one of DATA.
+def sources(values: Sequence[str] | None, path: str | None, target: str | None) -> tuple[str, ...]:
+    """The names of --source, and the table of --from, whose target is called as the one of DATA.
 
     Raises:
         UserError: no target is named.
     """
     if path is None:
-        return ()
+        return names(values)
     if target is None:
         raise UserError("--target COLUMN with --from", "none", "Name the label column that both tables have.")
-    return (f"table:{path}@{target}",)
+    return (*names(values), f"table:{path}@{target}")
 
 
 def named(data: str) -> str:
