@@ -11,7 +11,12 @@ Rows = NDArray[np.float32]
 
 
 def matrices(blocks: Sequence[Floats]) -> list[Rows]:
-    """(channels, steps) of each series, from (n, 2) shapes and (n, D) values whose channels share D evenly."""
+    """(channels, steps) of each series, from (n, 2) shapes and (n, D) values whose channels share D evenly.
+
+    Blocks of any other kind, side by side, are read as one channel.
+    """
+    if len(blocks) != 2 or blocks[0].shape[1] != 2:
+        return [row[None] for row in np.hstack(blocks).astype(np.float32)]
     shapes, values = (np.asarray(block, dtype=np.float32) for block in blocks)
     found: list[Rows] = []
     for (channels, steps), row in zip(np.rint(shapes).astype(int).tolist(), values, strict=True):
