@@ -90,7 +90,7 @@ def _taken(taken: Input) -> dict[str, str]:
         names = ", ".join(f"{one.name} ({one.kind})" for one in taken.columns)
         return {"input": f"rows of a table: {names or 'any columns'}"}
     if isinstance(taken, SeriesInput):
-        scaled = {"z": "mean 0, deviation 1", "range": "0..1"}[taken.scale]
+        scaled = {"z": "mean 0, deviation 1", "range": "0..1", "none": "nothing"}[taken.scale]
         return {"input": f"series, {taken.channels} channels, {taken.length} steps at most, each scaled to {scaled}"}
     return {
         "input": f"{taken.size} x {taken.size} {taken.colour}, crop {taken.crop}, {taken.interpolation}",

@@ -66,7 +66,8 @@ class Dtw:
     """What the nearest training series under warping has; the window by leave-one-out.
 
     Attributes:
-        series: (n, channels, t) that it was fitted on.
+        series: (n, channels, t) that it was fitted on, in units of each channel's deviation.
+        unit: (channels,) those deviations: levels stay, but no channel drowns the others.
         wanted: (n, K) what each of them has, as `metrics.kinds` says it: one-hot for classes.
         window: steps.
         sharpness: multiplies scores into logits.
@@ -74,6 +75,7 @@ class Dtw:
     """
 
     series: Rows
+    unit: NDArray[np.float32]
     wanted: NDArray[np.float64]
     window: int
     sharpness: float
@@ -94,6 +96,9 @@ class Dtw:
         """Fit; see `Head`. Series are brought to one length, 128 steps at most."""
         own, wanted = matrices(blocks), KINDS[kind].wanted(targets, outputs)
         series = resampled(own, min(STEPS, max(one.shape[1] for one in own)))
+        spread = series.std(axis=(0, 2))
+        unit = np.where(spread > 0, spread, 1).astype(np.float32)
+        series = series / unit[:, None]
         tried: list[tuple[float, int, NDArray[np.float64]]] = []
         for window in sorted({round(share * series.shape[2]) for share in WINDOWS}):
             scores = _scores(distances(series, series, window), wanted, kind, alone=True)
@@ -101,24 +106,26 @@ class Dtw:
             tried.append((-float(np.mean(right)), window, scores))
         _, window, scores = min(tried, key=lambda one: one[:2])
         sharpness, loo = calibrated(scores, targets, kind)
-        return cls(series, wanted, window, sharpness, loo, float(((loo - wanted) ** 2).mean()), kind)
+        return cls(series, unit, wanted, window, sharpness, loo, float(((loo - wanted) ** 2).mean()), kind)
 
     def predict(self, blocks: Sequence[Floats]) -> Floats:
         """(n, C) probabilities, or numbers."""
-        found = distances(resampled(matrices(blocks), self.series.shape[2]), self.series, self.window)
+        given = resampled(matrices(blocks), self.series.shape[2]) / self.unit[:, None]
+        found = distances(given, self.series, self.window)
         return KINDS[self.kind].stated(_scores(found, self.wanted, self.kind) * self.sharpness)
 
     def state(self) -> State:
         """The series that it was fitted on, with what they have."""
         facts = {"window": self.window, "sharpness": self.sharpness, "error": self.error, "kind": self.kind}
-        return State({"series": self.series, "wanted": self.wanted}, facts)
+        return State({"series": self.series, "unit": self.unit, "wanted": self.wanted}, facts)
 
     @classmethod
     def restore(cls, state: State) -> "Dtw":
         """The inverse of `state`."""
         a, meta = state.arrays, state.meta
-        series, wanted = a["series"].astype(np.float32), a["wanted"].astype(np.float64)
-        return cls(series, wanted, meta["window"], meta["sharpness"], _NONE, meta["error"], meta["kind"])
+        series, unit = a["series"].astype(np.float32), a["unit"].astype(np.float32)
+        wanted = a["wanted"].astype(np.float64)
+        return cls(series, unit, wanted, meta["window"], meta["sharpness"], _NONE, meta["error"], meta["kind"])
 
 
 def _scores(

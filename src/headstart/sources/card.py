@@ -142,13 +142,13 @@ class SeriesInput(_Part, frozen=True):
         channels: of a series; the net reads each by itself, and its features stand side by side. None takes what there
             is, and the channels share the length.
         length: steps at most; a longer series is averaged down to it.
-        scale: each channel of each series has mean 0 and deviation 1 ("z"), or runs from 0 to 1 ("range").
+        scale: each channel of each series has mean 0 and deviation 1 ("z"), runs from 0 to 1 ("range"), or is as it is.
         padding: of a shorter series: behind it, before it, or none: it is stretched.
     """
 
     channels: int | None = Field(default=1, ge=1)
     length: int = Field(default=512, ge=8)
-    scale: Literal["z", "range"] = "z"
+    scale: Literal["z", "range", "none"] = "z"
     padding: Literal["behind", "before", "none"] = "behind"
 
     @property

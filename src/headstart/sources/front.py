@@ -222,6 +222,8 @@ def _noisy_rows(taken: TableInput, count: int, draw: torch.Generator) -> Tensor:
 
 def scaled(series: Tensor, taken: SeriesInput) -> Tensor:
     """(..., t) series without padding, each channel scaled as the input says; what is constant becomes zeros."""
+    if taken.scale == "none":
+        return series
     low, spread = series.mean(dim=-1, keepdim=True), series.std(dim=-1, correction=0, keepdim=True)
     if taken.scale == "range":
         low = series.amin(dim=-1, keepdim=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 from headstart.sources.card import SeriesInput
 
 STRETCHED = SeriesInput(channels=None, length=512, padding="none")
-WHOLE = SeriesInput(channels=None, length=2048)
+WHOLE = SeriesInput(channels=None, length=2048, scale="none")  # levels tell speakers apart: JapaneseVowels
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Whole:
     """
 
     name: str = "whole"
-    identity: str = "series-whole-1"
+    identity: str = "series-whole-2"
     input: SeriesInput = WHOLE
 
     @property

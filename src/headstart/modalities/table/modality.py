@@ -27,6 +27,7 @@ class TableModality:
     columns: tuple[Column, ...] = ()
     name: str = "table"
     version: str = "1"
+    copied: bool = False  # rows that are nearly equal are other cases
     changes: str = ""
     untrained: tuple[str, str] = ("random:table-net", "random:table-net")
 
@@ -39,6 +40,10 @@ class TableModality:
     def controls(self) -> Mapping[str, Any]:
         """What is read without transfer."""
         return {"raw": Values(self.columns), "boosting": Cells(self.columns)}
+
+    def fitting(self, sources: Sequence[str]) -> tuple[str, ...]:
+        """As they are."""
+        return tuple(sources)
 
     def suited(self, raw: Floats) -> tuple["TableModality", tuple[str, ...]]:  # noqa: ARG002 - nothing to leave out
         """Itself."""
