@@ -192,7 +192,7 @@ BAD = (
     Bad("table without target", _data(_table()), "--target COLUMN.*path, label, patient"),
     Bad("target unknown", _data(_table(), "--target", "lable"), "Did you mean label"),
     Bad("group unknown", _data(_table(), "--target", "label", "--group", "pateint"), "Did you mean patient"),
-    Bad("table without paths", _data(_table("a,label\nx,cat\ny,dog\n"), "--target", "label"), "picture paths"),
+    Bad("table without paths", _data(_table("a,label\nx,cat\ny,dog\n"), "--target", "label"), "a source table"),
     Bad("table empty", _data(_table(""), "--target", "label"), "a readable table"),
     Bad("table of bytes", _data(_table("\x00\x01\ud7ff\x02,\n\x00" * 9), "--target", "label"), r"t\.csv"),
     Bad("table only a header", _data(_table("path,label\n"), "--target", "label"), "picture paths"),

@@ -303,7 +303,7 @@ def test_tables_are_told_by_whether_files_or_words_stand_in_them(tmp_path: Path)
     assert catalog.kind_of(Where(pictured, target="kind")) == "image"
     assert catalog.kind_of(Where(spoken, target="mood")) == "text"
     assert catalog.kind_of(Where(pictured, target="kind", text="about")) == "text"
-    assert catalog.kind_of(Where(spoken, target="review")) == "image"  # single words are left: ask with --text
+    assert catalog.kind_of(Where(spoken, target="review")) == "table"  # single words are left: categories
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.csv", "broken.parquet", "empty", "t.xlsx"])

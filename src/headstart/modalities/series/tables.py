@@ -1,6 +1,7 @@
 """Tables of series: wide (a row a series, a column a step), in lists (a cell a channel), or long (a row a reading).
 
-- Wide: eight or more columns of numbers that are numbered one after the other: `0`, `1`, ... or `t1`, `t2`, ...
+- Wide: eight or more columns of numbers that are numbered one after the other: `0`, `1`, ... or `t1`, `t2`, ...; other
+  names than those of `STEP` are taken for features of a table.
 - Lists: each column of lists of numbers is a channel (Parquet).
 - Long: a column `series` says which series a reading is of, a column `time` when it was; every other column of numbers
   is a channel. The label, and the group, are those of a series' first row.
@@ -20,7 +21,8 @@ from headstart.modalities.series.values import packed
 
 FEWEST = 8  # columns of a wide table
 WHICH, WHEN = "series", "time"
-NUMBERED = re.compile(r"(.*?)(\d+)")
+STEP = ("", "t", "time", "step", "ts", "att", "value", "v")  # before the number, in any case
+NUMBERED = re.compile(r"(.*?)_*(\d+)")
 
 
 def holds_series(table: pa.Table, target: str | None) -> bool:
@@ -51,7 +53,7 @@ def steps(table: pa.Table, target: str | None) -> list[str]:
     groups: dict[str, dict[int, str]] = {}
     for field in table.schema:
         match = NUMBERED.fullmatch(field.name)
-        if match and field.name != target and _is_number(field.type):
+        if match and match[1].casefold() in STEP and field.name != target and _is_number(field.type):
             groups.setdefault(match[1], {})[int(match[2])] = field.name
     widest = max(groups.values(), key=len, default={})
     numbers = sorted(widest)

@@ -49,6 +49,9 @@ class TableReader:
         files = any(is_file(where.path.parent, str(one)) for cells in strings for one in cells if one is not None)
         if files or any(is_text(cells) for cells in strings):
             return False
+        spoken = any(" " in str(one) for cells in strings for one in cells)
+        if not columns or not len(table) or (spoken and len(strings) == len(columns)):
+            return False  # short texts, with nothing beside them
         telling = [name for name, (kind, cells) in columns.items() if kind and not numbered(name, cells)]
         return len(telling) > len(inputs) / 2
 
