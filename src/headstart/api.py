@@ -158,7 +158,7 @@ def fit(
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
     replayed, sources, strategies, stage, minutes = _as_before(replay, sources, strategies, stage, minutes)
-    reader, where = _lies(path, target, group, test, text, kind)
+    reader, where = _lies(path, target, group, test, text, kind, sources)
     wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
     data = _read(reader, where, store, shown, clock)
     loaded = _loaded(data.modality.fitting(wanted[0]), access, shown, clock)
@@ -188,7 +188,7 @@ def advise(
 ) -> AdviceResult:
     """Measure what is cheap to measure, train nothing for keeps: every option with its estimate, minutes and reason."""
     shown, clock, store = progress or Silent(), Clock(), Store()
-    reader, where = _lies(path, target, group, test, text, kind)
+    reader, where = _lies(path, target, group, test, text, kind, sources)
     wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
     data = _read(reader, where, store, shown, clock)
     loaded = _loaded(data.modality.fitting(wanted[0]), access, shown, clock)
@@ -242,7 +242,7 @@ def compare(
         UserError: whatever the user can mend.
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
-    reader, where = _lies(path, target, group, None, text, kind)
+    reader, where = _lies(path, target, group, None, text, kind, sources)
     named, controls = columns(sources or (*reader.sources, NONE), seeds, epochs)
     wanted = _checked(named, strategies or reader.strategies, metric, NO_BUDGET)
     data = reader.read(where, store, shown)
@@ -270,10 +270,12 @@ def _lies(
     test: str | Path | None,
     text: str | None,
     kind: Kind | None,
+    sources: Sequence[str] = (),
 ) -> tuple[kinds.Reader, Where]:
-    """Who reads the data, and where it lies."""
+    """Who reads the data, and where it lies; beside a source table it is a table."""
     where = Where(Path(path), target, group, None if test is None else Path(test), text, kind)
-    return kinds.reader(kinds.kind_of(where)), where
+    table = any(name.startswith("table:") for name in sources)
+    return kinds.reader("table" if table else kinds.kind_of(where)), where
 
 
 def _read(reader: kinds.Reader, where: Where, store: Store, progress: Progress, clock: Clock) -> Dataset:

@@ -10,6 +10,7 @@ import pytest
 
 import headstart as hs
 from headstart.cli.main import main
+from headstart.core.errors import UserError
 from headstart.core.progress import Silent
 from headstart.pretraining import reconstruction
 
@@ -126,3 +127,32 @@ def test_the_command_pretrains_and_fits(
     assert run.record.sources[0].name == f"file:{source}+channels:2"
     assert run.record.sources[0].licence == "your own"
     assert len(hs.load(tmp_path / "run").predict([folder / "Waves_TEST.ts"])) == 30
+
+
+def long_table(path: Path, count: int) -> Path:
+    """A row a reading: two channels, a person, a label."""
+    draw, lines = np.random.default_rng(0), ["series,time,pid,up,down,label"]
+    for at in range(count):
+        rate = (0.3, 0.9)[at % 2]
+        for step in range(30):
+            wave = np.sin(step * rate + at)
+            lines.append(f"s{at},{step},{at},{wave:.4f},{draw.normal():.4f},{('slow', 'quick')[at % 2]}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_long_table_is_predicted_by_the_channels_that_were_learned_from(tmp_path: Path) -> None:
+    """Neither the person nor the label is a channel, though both stand in the table."""
+    table = long_table(tmp_path / "t.csv", 40)
+    asked: dict[str, Any] = {"strategies": ("linear",), "minutes": MINUTES, "deliver": "transfer"}
+    run = hs.fit(table, target="label", group="pid", sources=[SOURCE], out=tmp_path / "run", **asked)
+    said = [one.label for one in run.predict([table])]
+    assert np.mean([label == ("slow", "quick")[at % 2] for at, label in enumerate(said)]) > 0.9
+    header, *rows = [line.split(",") for line in table.read_text().splitlines()]
+    fewer = [",".join(one for at, one in enumerate(row) if at != 4) for row in (header, *rows)]
+    (tmp_path / "fewer.csv").write_text("\n".join(fewer) + "\n")
+    with pytest.raises(UserError, match=r"a column 'down' in .*, as in the run, got none"):
+        run.predict([tmp_path / "fewer.csv"])
+    np.savez(tmp_path / "one.npz", X=np.random.default_rng(0).normal(size=(3, 30)))
+    with pytest.raises(UserError, match=r"series of 2 channels, as before, got 1 in one\.npz:1"):
+        run.predict([tmp_path / "one.npz"])

@@ -245,10 +245,38 @@ def test_the_command_names_the_source_table(
     asked = ["fit", target, "--target", "diagnosis", "--from", source, "--strategy", "shrunk", "--minutes", "0.02"]
     assert main([*asked, "--out", out, "--json", "--quiet"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["sources"][0]["name"] == f"table:{source}@diagnosis"
+    assert record["sources"][0]["name"] == f"table:{source}@diagnosis#classification"
     assert main(["predict", out, target, "--json", "--quiet"]) == 0
     assert len(json.loads(capsys.readouterr().out)["predictions"]) == 30
     assert main(["fit", target, "--target", "diagnosis", "--quiet"]) == 2
     assert "--from SOURCE.csv" in capsys.readouterr().err
     assert main(["fit", target, "--from", source, "--quiet"]) == 2
     assert "--target COLUMN with --from" in capsys.readouterr().err
+
+
+def test_a_source_that_has_the_same_rows_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """What it knows of them is no transfer; with labels by lot it would have helped."""
+    target, source = pair
+    both = tmp_path / "both.csv"
+    both.write_text(source.read_text() + "\n".join(target.read_text().splitlines()[1:]) + "\n")
+    with pytest.raises(UserError, match=r"got 30 of 30 that it has learned from, such as target\.csv:1"):
+        fitted(target, both, tmp_path / "run", strategies=["linear"])
+
+
+def test_a_source_is_read_for_the_task_of_the_target(tmp_path: Path) -> None:
+    """100 numbers among 300 rows look like classes there, and like numbers here."""
+    draw = np.random.default_rng(0)
+    for name, count in (("few", 40), ("many", 300)):
+        x = draw.normal(size=(count, 3))
+        y = np.round(50 + 15 * x[:, 0] + 3 * draw.normal(size=count))
+        rows = [",".join(map(str, [*row, int(value)])) for row, value in zip(np.round(x, 4), y, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,c,y", *rows]) + "\n")
+    found = hs.fit(
+        tmp_path / "few.csv", target="y", kind="regression", sources=[f"table:{tmp_path / 'many.csv'}@y"],
+        strategies=["linear"], minutes=MINUTES, out=tmp_path / "run", deliver="transfer",
+    )  # fmt: skip
+    assert found.record.sources[0].trained_on_n == 300
+    assert found.record.score.value > 0.6
+    (one,) = found.predict(['{"a": 2.0, "b": 0.0, "c": 0.0}'])
+    assert one.value is not None
+    assert 60 < one.value < 100

@@ -149,7 +149,7 @@ def test_what_cannot_be_used_is_left_out_by_name(tmp_path: Path) -> None:
         ("a.ts", "1,2:up", "expected a .ts file with a line @data, got "),
         ("a.ts", HEAD + "1,2:1:up", "expected channels of one length, got 2, 1 in line 6 of "),
         ("a.ts", HEAD + "1,x:1,2:up", "expected numbers, got could not convert string to float: 'x' in line 6 of "),
-        ("a.ts", HEAD + "1,2:1,2:up\n1,2:up", "expected series of one number of channels, got 1 in a.ts:7, 2 before"),
+        ("a.ts", HEAD + "1,2:1,2:up\n1,2:up", "expected series of 2 channels, as before, got 1 in a.ts:7"),
         ("a.npz", "no archive", "expected an .npz file of plain arrays, got "),
         ("a.csv", "series,time,kind\n1,1,a", "expected a column of numbers beside series and time, got none in "),
     ],

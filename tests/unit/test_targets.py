@@ -31,7 +31,9 @@ def texts(path: Path, targets: list[object], **asked: object) -> Dataset:
         (list(range(MANY + 1)), "regression"),
         ([i / 2 for i in range(SEVERAL)], "classification"),
         ([i / 2 for i in range(SEVERAL + 1)], "regression"),
-        ([float(i) for i in range(MANY)], "classification"),
+        ([float(i) for i in range(MANY)] * 2, "classification"),
+        ([float(i) for i in range(MANY)], "regression"),
+        (list(range(SEVERAL)), "classification"),
         ([["a"], []], "multi-label"),
     ],
 )

@@ -31,7 +31,7 @@ from headstart.evaluation.folds import FOLDS, OutOfFold, fold_maps
 from headstart.evaluation.verdict import claim
 from headstart.metrics.scores import metric as metric_named
 from headstart.sources.catalog import known
-from headstart.sources.preconditions import check_readable
+from headstart.sources.preconditions import check_readable, check_unseen
 from headstart.training.loop import DivergedError
 
 NAME = "comparison.json"
@@ -111,6 +111,7 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
     sources = {one.name: one for one in question.sources}
     for one in question.sources:
         check_readable(one.card, data)
+        check_unseen(one, data)
     work = with_modes(plan_sources(question.asked, sources, data, store), sources, data, store, progress)
     first = question.sources[0]  # its features say what is nearly the same, and so what no fold may part
     facts = (data.fingerprint, data.groups.tobytes().hex(), first.identity, work.modes[first.name], question.asked.seed)

@@ -28,7 +28,7 @@ from headstart.features.extract import extract, sample, time_batches
 from headstart.features.table import FeatureTable
 from headstart.sources.card import Card
 from headstart.sources.load import load
-from headstart.sources.preconditions import check_readable, preconditions
+from headstart.sources.preconditions import check_readable, check_unseen, preconditions
 from headstart.sources.source import Source
 from headstart.sources.stages import resolve
 
@@ -69,6 +69,7 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
         sources = {one.name: one for one in question.sources}
         for one in question.sources:
             check_readable(one.card, data)
+            check_unseen(one, data)
         check_stage(asked.stage, sources)
         work = work or plan_sources(asked, sources, data, store)
         sources = {name: sources[name] for name in work.sources}

@@ -20,7 +20,7 @@ from headstart.data.targets import labels, listed, number
 ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
 SPLITS = ("split", "part", "subset")
 MANY = 200  # distinct values above which a numeric target is no class
-SEVERAL = 20  # the same where they have fractions
+SEVERAL = 20  # the same where they have fractions, or most rows have one of their own
 
 
 Rows = Callable[[pa.Table, Path, str], Sequence[Entry | None]]
@@ -81,8 +81,9 @@ def kind_of(column: pa.ChunkedArray) -> Kind:
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         return "classification"
     known = column.drop_null()
-    fractions = any(value % 1 for value in known.unique().to_pylist())
-    return "regression" if len(known.unique()) > (SEVERAL if fractions else MANY) else "classification"
+    different = known.unique().to_pylist()
+    most = SEVERAL if any(value % 1 for value in different) or len(different) > len(known) / 2 else MANY
+    return "regression" if len(different) > most else "classification"
 
 
 def _as_classes(column: pa.ChunkedArray) -> list[str | None]:

@@ -3,9 +3,11 @@
 from headstart.core.errors import UserError
 from headstart.data.dataset import Dataset
 from headstart.sources.card import KINDS, Card, ImageInput
+from headstart.sources.source import Source
 
 RATIO = 10  # "much more data for the source task": at least so many times the target's
 
+CHANCE = 0.01  # share of examples that may be equal to others by chance
 PICTURE = ("RGB", "BGR", "L")  # what a reader of pictures can give
 
 
@@ -23,6 +25,21 @@ def check_readable(card: Card, data: Dataset) -> None:
     if isinstance(taken, ImageInput) and taken.colour not in PICTURE and taken.channels != len("RGB"):
         came = f"{card.name}, which takes {taken.channels} channels"
         raise UserError(f"a source that takes {data.modality.name} data as it is read", came, "Leave +channels: out.")
+
+
+def check_unseen(source: Source, data: Dataset) -> None:
+    """Refuse a source that has learned from these very examples: what it knows of them is no transfer.
+
+    Raises:
+        UserError: it has, and not by chance.
+    """
+    brought = source.brought
+    if brought is None or brought.repeats > CHANCE:
+        return
+    seen = [item.name for item in data.items if item.key in brought.keys]
+    if len(seen) > max(1, CHANCE * len(data)):
+        came = f"{len(seen)} of {len(data)} that it has learned from, such as {seen[0]}"
+        raise UserError(f"examples that {source.name} does not have", came, "Leave these out of the source.")
 
 
 def preconditions(card: Card, data: Dataset) -> tuple[str, ...]:

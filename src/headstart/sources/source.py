@@ -27,11 +27,15 @@ class Brought:
         features: (m, D) of its first stage.
         targets: of its own task.
         task: what that is.
+        keys: content keys of all examples that it was trained on.
+        repeats: share of these that are equal to another one: where nearly none is, a shared example is no chance.
     """
 
     features: Floats
     targets: Targets
     task: Task
+    keys: frozenset[str] = frozenset()
+    repeats: float = 0.0
 
 
 @dataclass(frozen=True)

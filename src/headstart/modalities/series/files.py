@@ -121,10 +121,15 @@ def _entry(path: Path, number: int, values: Values, label: str | None) -> Entry:
 
 def _class_of(text: str) -> str:
     """A class as one spelling: archives write 1 as 1.0000000e+00."""
-    try:
-        return str(int(float(text))) if float(text).is_integer() else text
-    except (ValueError, OverflowError):
-        return label_of(text)
+    for read in (int, float):  # whole numbers first: the largest of them floats cannot tell apart
+        try:
+            value = read(text)
+        except (ValueError, OverflowError):
+            continue
+        if value != value:
+            return ""  # NaN is no class
+        return str(int(value)) if isinstance(value, int) or value.is_integer() else text
+    return label_of(text)
 
 
 def _numbers(path: Path, number: int, fields: Sequence[str]) -> Values:

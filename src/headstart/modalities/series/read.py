@@ -1,5 +1,6 @@
 """Files and tables of series -> a data set."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -69,21 +70,34 @@ def read_at(where: Where, progress: Progress) -> Dataset:
     said = list(opening.said())
     if not modality.few:
         said.append(f"more than {FEW} series to learn from: the nearest neighbour under warping (dtw) is left out")
-    return replace(found, modality=modality, warnings=(*found.warnings, *said))
+    column = json.dumps({"channels": opening.channels, "names": _named(where)})
+    return replace(found, modality=modality, warnings=(*found.warnings, *said), column=column)
 
 
-def read_inputs(given: Sequence[str | Path], task: Task) -> Dataset:
+def _named(where: Where) -> list[str]:
+    """The channels of a long table by name; elsewhere they have none."""
+    path = where.path
+    if not path.is_file() or path.suffix.lower() not in ENDINGS or is_plain(path):
+        return []
+    table = open_table(path)
+    return tables.channels_of(table, where.target, where.group) if tables.is_long(table) else []
+
+
+def read_inputs(given: Sequence[str | Path], task: Task, column: str | None = None) -> Dataset:
     """Series without labels, to be predicted, in the order given; labels that are there are not looked at.
 
     Args:
         given: files and tables of series.
         task: what is predicted.
+        column: the channels that the run has read, as `read_at` leaves them in the data set.
 
     Raises:
-        UserError: nothing was given, or the first file or series that cannot be read.
+        UserError: nothing was given, or the first file or series that cannot be read, or that has other channels.
     """
-    entries = [entry for one in given for entry in unlabelled(Path(one))]
-    opening = _Opening()
+    known = json.loads(column or "{}")
+    files = [file for one in given for file in (below(Path(one)) if Path(one).is_dir() else [Path(one)])]
+    entries = [entry for one in files for entry in unlabelled(one, known.get("names", ()))]
+    opening = _Opening(channels=known.get("channels", 0))
     found = opening.all(entries)
     wrong = next((one for one in found if isinstance(one, SkippedFile)), None)
     if wrong is not None:
@@ -95,8 +109,12 @@ def read_inputs(given: Sequence[str | Path], task: Task) -> Dataset:
     return Dataset("", items, np.full(len(items), -1), np.arange(len(items)), task, modality)
 
 
-def unlabelled(path: Path) -> list[Entry]:
+def unlabelled(path: Path, names: Sequence[str] = ()) -> list[Entry]:
     """Every series of a file or table, with its label where that is beside it.
+
+    Args:
+        path: of the file.
+        names: of the channels of a long table; none stands for all columns of numbers.
 
     Raises:
         UserError: it cannot be read.
@@ -109,7 +127,7 @@ def unlabelled(path: Path) -> list[Entry]:
         do = f"Known endings: {', '.join(dict.fromkeys((*FILES, *ENDINGS)))}."
         raise UserError("a file of series", str(path), do)
     table = open_table(path)
-    table = tables.gathered(table, path, None, None) if tables.is_long(table) else table
+    table = tables.gathered(table, path, None, None, names) if tables.is_long(table) else table
     return [entry for entry in tables.rows(table, path, None) if entry is not None]
 
 
@@ -141,8 +159,9 @@ def own_forms(where: Where) -> Found | None:
             return None
         _no_columns(where)
         both = _one_pair(path, pairs)
+        read = [entry for part, file in both.items() for entry in _of_part(file, part)]  # which says what is wrong
         kind = where.kind or kind_of(both["train"])
-        return [entry for part, file in both.items() for entry in _told(_of_part(file, part), kind)], CLASS, kind
+        return _told(read, kind), CLASS, kind
     if path.is_file() and (path.suffix.lower() in OWN or is_plain(path)):
         _no_columns(where)
         entries = FILES[path.suffix.lower()](path)
@@ -230,8 +249,8 @@ class _Opening:
             return SkippedFile(name=entry.name, why=why)
         self.channels = self.channels or len(values)
         if len(values) != self.channels:
-            came = f"{len(values)} in {entry.name}, {self.channels} before"
-            raise UserError("series of one number of channels", came, "Give every series the same channels.")
+            came = f"{len(values)} in {entry.name}"
+            raise UserError(f"series of {self.channels} channels, as before", came, "Give all the same channels.")
         self.missing += missing
         self.torn += missing > 0
         content = packed(values)

@@ -31,9 +31,9 @@ class SeriesReader:
         """Labelled series."""
         return read_at(where, progress)
 
-    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:  # noqa: ARG002
+    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
         """Series to predict."""
-        return read_inputs([given] if isinstance(given, str | Path) else given, task)
+        return read_inputs([given] if isinstance(given, str | Path) else given, task, column)
 
     def shown(self, item: Item) -> str:
         """Its beginning."""

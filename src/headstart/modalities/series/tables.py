@@ -21,7 +21,7 @@ from headstart.modalities.series.values import packed
 
 FEWEST = 8  # columns of a wide table
 WHICH, WHEN = "series", "time"
-STEP = ("", "t", "time", "step", "ts", "att", "value", "v")  # before the number, in any case
+STEP = ("", "t", "time", "step", "ts", "att")  # before the number, in any case
 NUMBERED = re.compile(r"(.*?)_*(\d+)")
 
 
@@ -76,15 +76,31 @@ def is_long(table: pa.Table) -> bool:
     return _column(table, WHICH) is not None and _column(table, WHEN) is not None
 
 
-def gathered(table: pa.Table, path: Path, target: str | None, group: str | None) -> pa.Table:
+def channels_of(table: pa.Table, target: str | None, group: str | None) -> list[str]:
+    """The columns of a long table that are channels."""
+    others = {_column(table, WHICH), _column(table, WHEN), target, group}
+    return [field.name for field in table.schema if field.name not in others and _is_number(field.type)]
+
+
+def gathered(table: pa.Table, path: Path, target: str | None, group: str | None, only: Sequence[str] = ()) -> pa.Table:
     """A long table as one with lists: a row a series in the order in which they begin, readings in the order of time.
 
+    Args:
+        table: a row a reading.
+        path: of it.
+        target: its label column, if it has one.
+        group: a column whose equal values belong together.
+        only: the channels that are read; none stands for all columns of numbers.
+
     Raises:
-        UserError: it has no column of values.
+        UserError: it has no column of values, or not these.
     """
     which, when = _column(table, WHICH), _column(table, WHEN)
     kept = [name for name in (target, group) if name is not None and name in table.column_names]
-    channels = [f.name for f in table.schema if f.name not in {which, when, *kept} and _is_number(f.type)]
+    missing = next((name for name in only if name not in table.column_names), None)
+    if missing is not None:
+        raise UserError(f"a column {missing!r} in {path}, as in the run", "none", "Name its columns alike.")
+    channels = [*only] or channels_of(table, target, group)
     if not channels:
         raise UserError(
             "a column of numbers beside series and time", f"none in {path}", "Name the values in the header."

@@ -17,7 +17,9 @@ NAMED = re.compile(r"(^|[_\s.-])(id|index|idx|key|uuid|row|no|nr)$|^unnamed|Id$|
 MARKS = {"", "?", "na", "n/a", "nan", "null", "none", "-", "."}  # what people write where nothing is
 FEW = 10  # rows, below which that all values differ says nothing
 SURE = 0.995  # share of rows that a column alone may foretell without being asked about
+SAME_ORDER = 0.9999  # rank correlation from which one column is made from another
 MANY = 50  # classes, above which the target is rather a number
+LARGEST = 1e18
 SPACED = 5  # words on average, from which a column of different strings is of texts
 
 
@@ -53,6 +55,9 @@ def find(table: pa.Table, leave: Sequence[str | None], labels: Sequence[str | No
         kind, values = read(table[field.name])
         if kind is None:
             said.append(f"column {field.name!r} left out: {field.type} is neither a number nor a category")
+            continue
+        if all(one is None for one in values):
+            said.append(f"column {field.name!r} left out: it is empty")
             continue
         told = alone(values, labels)
         if numbered(field.name, values):
@@ -97,8 +102,8 @@ def _numbers_in(texts: list[str | None]) -> tuple[Kind, list[Cell]] | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or None."""
-    return None if value is None or not math.isfinite(value) else float(value)
+    """A finite number, or None; what is too large to be squared in float32 is taken for a mark of what is missing."""
+    return None if value is None or not math.isfinite(value) or abs(value) > LARGEST else float(value)
 
 
 def day(value: Any) -> float:
@@ -129,7 +134,7 @@ def alone(values: Sequence[Cell], labels: Sequence[str | None]) -> float:
     if len(rows) < max(FEW, len(values) // 2) or len(classes) < 2:
         return 0.0
     if len(classes) > MANY:
-        return 0.0
+        return _same_order(rows)
     codes = np.array([classes[label] for _, label in rows if label])
     if np.bincount(codes).max() >= SURE * len(codes):
         return 0.0
@@ -143,6 +148,17 @@ def alone(values: Sequence[Cell], labels: Sequence[str | None]) -> float:
     others = counts[which]
     others[np.arange(len(codes)), codes] -= 1
     return float(((others.argmax(axis=1) == codes) & (others.max(axis=1) > 0)).mean())
+
+
+def _same_order(rows: Sequence[tuple[Cell, str | None]]) -> float:
+    """1 where numbers are in the order of a target of numbers, or in the opposite one: one is made from the other."""
+    try:
+        both = np.array([(float(value or 0.0), float(label or 0.0)) for value, label in rows])
+    except ValueError:
+        return 0.0
+    ranks = both.argsort(axis=0).argsort(axis=0)
+    between = np.asarray(np.corrcoef(ranks, rowvar=False))
+    return float(abs(between[0, 1]) > SAME_ORDER)
 
 
 def is_text(values: Sequence[Cell]) -> bool:

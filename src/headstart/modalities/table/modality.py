@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.core.predictions import Floats
+from headstart.core.problem import Kind
 from headstart.data.dataset import Item
+from headstart.metrics.kinds import KINDS
 from headstart.modalities.table.alike import caveats
 from headstart.modalities.table.baselines import Cells, Marks, Values
 from headstart.modalities.table.prepare import cells
@@ -22,9 +24,11 @@ class TableModality:
 
     Args:
         columns: of the table, in the order of their names.
+        kind: of the task that its target is, which a source table is read for too.
     """
 
     columns: tuple[Column, ...] = ()
+    kind: Kind = "classification"
     name: str = "table"
     version: str = "1"
     copied: bool = False  # rows that are nearly equal are other cases
@@ -42,8 +46,11 @@ class TableModality:
         return {"raw": Values(self.columns), "boosting": Cells(self.columns)}
 
     def fitting(self, sources: Sequence[str]) -> tuple[str, ...]:
-        """As they are."""
-        return tuple(sources)
+        """Source tables are read for the same kind of task."""
+        return tuple(
+            f"{one}#{self.kind}" if one.startswith("table:") and not one.endswith(tuple(KINDS)) else one
+            for one in sources
+        )
 
     def suited(self, raw: Floats) -> tuple["TableModality", tuple[str, ...]]:  # noqa: ARG002 - nothing to leave out
         """Itself."""

@@ -53,8 +53,8 @@ def read_at(where: Where, progress: Progress) -> Dataset:
         return [Entry(name, path, None, content=row) for name, row in _written(cells, known, path.name)]
 
     data = labelled(where, TableModality(), rows, lambda entries: [_opened(entry) for entry in entries])
-    column = json.dumps({one.name: one.kind for one in known})
-    return replace(data, modality=TableModality(tuple(known)), column=column, warnings=(*data.warnings, *said))
+    column, modality = json.dumps({one.name: one.kind for one in known}), TableModality(tuple(known), data.task.kind)
+    return replace(data, modality=modality, column=column, warnings=(*data.warnings, *said))
 
 
 def read_inputs(given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
@@ -98,7 +98,7 @@ def aligned(table: pa.Table, path: Path, known: Sequence[Column]) -> dict[str, l
     found: dict[str, list[Cell]] = {}
     for column in known:
         if column.name not in table.column_names:
-            do = did_you_mean(column.name, table.column_names)
+            do = "Add it; where nothing is known its cells may be empty."
             raise UserError(f"a column {column.name!r} in {path}", "none", do)
         kind, cells = read_column(table[column.name])
         empty = all(one is None for one in cells)
@@ -114,7 +114,16 @@ def aligned(table: pa.Table, path: Path, known: Sequence[Column]) -> dict[str, l
 def _spelled(cells: Sequence[Cell]) -> Iterator[Cell]:
     """Numbers as categories, such as codes that another table has among letters."""
     for one in cells:
-        yield f"{one:g}" if isinstance(one, float) else one
+        yield spelled(one) if isinstance(one, float) else one
+
+
+def spelled(value: float) -> str:
+    """A number as a category.
+
+    >>> spelled(1234567.0), spelled(0.5)
+    ('1234567', '0.5')
+    """
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _no_inputs(table: pa.Table, where: Where, target: str) -> list[str | None]:
@@ -147,6 +156,10 @@ def _row(text: str, known: Sequence[Column]) -> dict[str, list[Cell]]:
     found: dict[str, list[Cell]] = {}
     for column in known:
         value = row.get(column.name)
+        if isinstance(value, bool):
+            value = str(value)
+        elif column.kind == "category" and isinstance(value, int | float):
+            value = spelled(float(value))
         if value is not None and (not isinstance(value, float | int | str) or kind_of(value) != column.kind):
             raise UserError(f"a {column.kind} in column {column.name!r}", repr(value), "Give it the same type.")
         found[column.name] = [number(value) if column.kind == "number" else value]

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from headstart.core.errors import UserError
 from headstart.core.plan import Plan, Rule, Train
 from headstart.core.predictions import Floats
+from headstart.core.problem import Kind
 from headstart.core.progress import Silent
 from headstart.data.dataset import Dataset
 from headstart.data.labelled import Where
@@ -28,6 +29,7 @@ from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
 from headstart.linear.boosting import Boosting
 from headstart.linear.heads import Ridge
+from headstart.metrics.kinds import KINDS
 from headstart.modalities.table.baselines import Cells
 from headstart.modalities.table.columns import number
 from headstart.modalities.table.modality import TableModality
@@ -53,25 +55,32 @@ def load(rest: str, access: Access = NOTHING_SPECIAL) -> Source:  # noqa: ARG001
     """A table, learned from the first time that it is named.
 
     Args:
-        rest: PATH@COLUMN, the column being its target.
+        rest: PATH@COLUMN, the column being its target; PATH@COLUMN#KIND where the kind of task is not to be found.
         access: nothing special is needed.
 
     Raises:
         UserError: another form, or a table that cannot be learned from.
     """
-    path, at, target = rest.rpartition("@")
+    path, at, named = rest.rpartition("@")
+    target, kind = _target_of(named)
     if not at or not path or not target:
         raise UserError("table:PATH@COLUMN", f"table:{rest}", "Name the table's target behind an @.")
     place = Path(path).expanduser()
-    data = read_at(Where(place, target=target), Silent())
+    data = read_at(Where(place, target=target, kind=kind), Silent())
     data = replace(data, parts=None)
     taken = described(data)
     store = Store()
     digest = hashlib.sha256(f"{CODE} {data.fingerprint} {taken.model_dump_json()}".encode()).hexdigest()
     kept = store.root / FOLDER / f"table-{digest[:32]}.safetensors"
     model = _kept(kept) or _keep(learned(data, taken, store), kept)
-    card = _card(f"table:{place.absolute()}@{target}", place.name, data, taken, model, digest)
+    card = _card(f"table:{place.absolute()}@{named}", place.name, data, taken, model, digest)
     return Source(card, model, _brought(model, data, taken))
+
+
+def _target_of(named: str) -> tuple[str, Kind | None]:
+    """`income#regression` -> the column and the kind of task."""
+    target, _, kind = named.rpartition("#")
+    return (target, kind) if target and kind in KINDS else (named, None)  # type: ignore[return-value]
 
 
 def _brought(model: TableNet, data: Dataset, taken: TableInput) -> Brought:
@@ -81,7 +90,8 @@ def _brought(model: TableNet, data: Dataset, taken: TableInput) -> Brought:
     assert model.row is not None, "a source table has one"
     with torch.inference_mode():
         features = model.row(rows[:, 0], rows[:, 1].round().long())
-    return Brought(features.numpy(), data.targets[some], data.task)
+    keys = frozenset(data.keys)
+    return Brought(features.numpy(), data.targets[some], data.task, keys, 1 - len(keys) / len(data))
 
 
 def described(data: Dataset) -> TableInput:
