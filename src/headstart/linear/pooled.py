@@ -1,8 +1,7 @@
 """Boosted trees on the source's examples and the target's together; how much a source's example counts is measured.
 
-Their weight is what gives the least out-of-fold loss on the target's own examples: 1 where the source says the same, 0
-where it misleads. TrAdaBoost (Dai et al. 2007) lets each misleading example fade instead: tried on made tables, it
-gained less where the source said the same, and lost much where every class of it was inverted.
+Their weight is that of `WEIGHTS` which gives the least out-of-fold loss on the target's own examples: 0 where the
+source misleads. TrAdaBoost (Dai et al. 2007) lets each misleading example fade instead.
 """
 
 from collections.abc import Sequence

@@ -100,9 +100,8 @@ def of_arrays(path: Path) -> list[Entry]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in ("X", "y") if name in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError("an .npz file of plain arrays", f"{path} ({said})", do) from None
+    except (OSError, ValueError, zipfile.BadZipFile):  # numpy's own words would advise to load pickles
+        raise UserError("an .npz file of plain arrays", str(path), do) from None
     series = found.get("X")
     if series is None or series.ndim not in (2, 3) or series.dtype.kind not in "fiub":
         came = "none" if series is None else f"{series.dtype} {series.shape}"
