@@ -26,8 +26,8 @@ $(STAMP): pyproject.toml
 
 $(WEIGHTS): $(STAMP)
 	@echo "setup: fetching the default weights (60 MB, Apache-2.0)"
-	@if $(BIN)/python -c 'from headstart.sources.catalog import DEFAULT_IMAGE_SOURCES as names; \
-	   from headstart.sources.load import load; [load(name) for name in names]'; then touch $@; \
+	@if $(BIN)/python -c 'from headstart.modalities.image.reader import ImageReader; \
+	   from headstart.sources.load import load; [load(name) for name in ImageReader.sources]'; then touch $@; \
 	 else echo "setup: warning: the weights could not be fetched; headstart will try again when it needs them" >&2; fi
 
 demo: setup ## the main job on 2,624 real photos of solar cells, five minutes
