@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart import runs
+from headstart import exhibits, runs
 from headstart.advisor import work as work_file
 from headstart.advisor.account import histories, record
 from headstart.advisor.advise import AdviceResult, options
@@ -149,7 +149,7 @@ def fit(
         seed: of everything random.
         replay: a `work.json` to repeat.
         access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
-        thumbnails: show the worst mistakes in the report.
+        thumbnails: show examples in the report, and what answers on them rest on.
         self_test: also count, beyond the minutes, how often a gain is claimed on this data where there is none.
         progress: where steps are shown.
 
@@ -167,7 +167,8 @@ def fit(
     if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
         return Result(known, finished)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
-    return _finish(_surveyed(question, replayed, finished, store, shown, clock), finished, clock, thumbnails, self_test)
+    found = _surveyed(question, replayed, finished, store, shown, clock)
+    return _finish(found, finished, clock, data if thumbnails else None, self_test)
 
 
 def advise(
@@ -307,16 +308,16 @@ def _surveyed(
         raise
 
 
-def _finish(found: Survey, finished: Path, clock: Clock, thumbnails: bool, self_test: bool) -> Result:
-    """Climb, judge, deliver, write; the run appears whole."""
+def _finish(found: Survey, finished: Path, clock: Clock, shown: Dataset | None, self_test: bool) -> Result:
+    """Climb, judge, deliver, write; the run appears whole. `shown` is the data, where the report may show any of it."""
     study = _study(found, clock)
     folder = found.bench.ledger.folder
     with clock.stage("evaluate"):
         written = stating(tested(found, study.done) if self_test else None, _record(found, study, clock))
         aside = runs.write(folder, written, study, histories(study), found.cards)
-        held = () if found.bench.test is None else found.bench.test.items
-        examples = runs.examples(aside, (*found.bench.data.items, *held)) if thumbnails else None
-        write_report(aside, examples=examples, called=finished)
+        if shown is not None:
+            exhibits.write(aside, shown, found.bench.progress)
+        write_report(aside, called=finished)
         runs.publish(folder, finished)
     return Result(written, finished)
 

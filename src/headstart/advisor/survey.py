@@ -18,7 +18,7 @@ from headstart.core.errors import UserError
 from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset
-from headstart.data.inspect import class_warnings, near_duplicates
+from headstart.data.inspect import LEAK, class_warnings, near_duplicates
 from headstart.data.split import FOLDS, hold_out
 from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
@@ -138,12 +138,20 @@ def time_solve() -> float:
 def grouped(data: Dataset, features: FeatureTable, raw: str, source: str) -> Dataset:
     """The data with near-duplicates joined into groups, the user's own groups kept whole."""
     if not data.modality.copied:
-        return data
+        return replace(data, duplicates=(*data.duplicates, *equal(data)))
     last = features.stages(source)[-1]
     thumbnails = features.of(raw, features.stages(raw)[0], data)
     alike, pairs = near_duplicates(features.of(source, last, data), thumbnails)
     found = tuple(tuple(data.items[i].name for i in members) for members in pairs)
     return replace(data, groups=joined(data.groups, alike), duplicates=(*data.duplicates, *found))
+
+
+def equal(data: Dataset) -> tuple[tuple[str, ...], ...]:
+    """Names of examples whose content is the same, group by group."""
+    named: dict[str, list[str]] = {}
+    for item in data.items:
+        named.setdefault(item.key, []).append(item.name)
+    return tuple(tuple(group) for group in named.values() if len(group) > 1)
 
 
 def suited(train: Dataset, features: FeatureTable) -> Dataset:
@@ -189,9 +197,8 @@ def without_leaks(data: Dataset, is_test: np.ndarray, crossing: np.ndarray) -> D
     train = data.take(np.flatnonzero(~is_test & ~crossing))
     if not crossing.any():
         return train
-    why = "nearly the same as an example of the test part"
-    leaks = tuple(SkippedFile(name=data.items[i].name, why=why) for i in np.flatnonzero(crossing))
-    said = f"{len(leaks)} training examples left out: {why}"
+    leaks = tuple(SkippedFile(name=data.items[i].name, why=LEAK) for i in np.flatnonzero(crossing))
+    said = f"{len(leaks)} training examples left out: {LEAK}"
     return replace(train, skipped=(*train.skipped, *leaks), warnings=(*train.warnings, said))
 
 

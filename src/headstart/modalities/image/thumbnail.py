@@ -5,11 +5,11 @@ import io
 from headstart.data.dataset import Item
 from headstart.modalities.image.prepare import open_rgb
 
-SIDE = 128
+SIDE = 160
 
 
 def thumbnail(item: Item) -> bytes:
-    """JPEG bytes, at most 128 pixels a side."""
+    """JPEG bytes, at most 160 pixels a side."""
     image = open_rgb(item.path, at_least=SIDE)
     image.thumbnail((SIDE, SIDE))
     out = io.BytesIO()

@@ -10,10 +10,8 @@ from headstart.data.labelled import Where
 from headstart.data.store import Store
 from headstart.modalities.series.modality import SERIES
 from headstart.modalities.series.read import read_at, read_inputs, recognised
-from headstart.modalities.series.values import unpacked
+from headstart.modalities.series.values import Values, filled, unpacked
 from headstart.strategies.catalog import DEFAULT
-
-SHOWN = 6  # values
 
 
 class SeriesReader:
@@ -35,8 +33,6 @@ class SeriesReader:
         """Series to predict."""
         return read_inputs([given] if isinstance(given, str | Path) else given, task, column)
 
-    def shown(self, item: Item) -> str:
-        """Its beginning."""
-        values = unpacked(item.content)
-        first = ", ".join(f"{value:.3g}" for value in values[0, :SHOWN])
-        return f"{len(values)} x {values.shape[1]}: {first}{', …' if values.shape[1] > SHOWN else ''}"
+    def shown(self, item: Item) -> Values:
+        """All of it, without the padding."""
+        return filled(unpacked(item.content))[0]
