@@ -32,6 +32,7 @@ from headstart.evaluation.delivery import Asked as Deliver
 from headstart.metrics.scores import deciding
 from headstart.metrics.scores import metric as metric_named
 from headstart.modalities import catalog as kinds
+from headstart.report.comparison import write as write_comparison
 from headstart.report.page import write as write_report
 from headstart.runs import Prediction, Saved
 from headstart.sources.access import NOTHING_SPECIAL, Access
@@ -233,8 +234,8 @@ def compare(
         epochs: tried at most by whatever trains.
         metric: that orders the table, and that gains are measured in; as `fit` has it where none is named.
         group: a column whose equal values never cross a fold.
-        out: a folder for `comparison.json`, `predictions.parquet` and the work; what is done there is not done again,
-            whatever the table was that it was done for.
+        out: a folder for `comparison.json`, its page, `predictions.parquet` and the work; what is done there is not
+            done again, whatever the table was that it was done for.
         seed: of everything random.
         access: what is allowed when sources are loaded.
         progress: where steps are shown; told beforehand how long it will take.
@@ -252,7 +253,9 @@ def compare(
     loaded = _loaded(data.modality.fitting(named), access, shown, clock)
     asked = _asked(data, target, loaded, wanted, None, NO_BUDGET, metric, "auto", seed)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
-    return compared(Wanted(question, controls, seeds, epochs), store, shown, clock)
+    found = compared(Wanted(question, controls, seeds, epochs), store, shown, clock)
+    write_comparison(folder)
+    return found
 
 
 def load(run: str | Path) -> Result:

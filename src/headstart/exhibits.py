@@ -26,8 +26,7 @@ from headstart.runs import Saved
 from headstart.training.plan_learner import FittedNet
 
 EXPLAINED = 6  # examples, half of them mistakes where there are so many
-PARTS = 50  # of an example, about
-SHARE, LEAST, MOST = 0.05, 2.0, 10.0  # of the minutes that explanations may take, and seconds
+SHARE, LEAST, MOST = 0.1, 2.0, 15.0  # of the minutes that explanations may take, and seconds
 STEPS = 160  # of a series that are drawn
 CHANNELS = 6
 
@@ -92,14 +91,15 @@ def _explained(
     read = [saved.fitted.source] if isinstance(saved.fitted, FittedNet) else [one.name for one in saved.sources]
     each = sum(work.forward.get(name, 0.0) for name in read)
     seconds = min(max(SHARE * 60 * work.asked.minutes, LEAST), MOST)
-    count = EXPLAINED if each == 0 else min(int(seconds / (each * PARTS)), EXPLAINED)
-    if count == 0:
-        return (), f"one example takes {each * PARTS:.0f} seconds, which is more than {seconds:.0f}"
-    items = [by_name[name] for name in inputs.telling(run, count) if name in by_name]
+    items = [by_name[name] for name in inputs.telling(run, EXPLAINED) if name in by_name]
     with progress.step("explaining"), tempfile.TemporaryDirectory() as scratch:
         saved = _apart(saved, Path(scratch) / "cache")
-        found = occlude(items, data.items, data.modality, _states(saved, data, progress), saved.named, Path(scratch))
-    return tuple(_written(one, data) for one in found), "" if found else "no example has parts to leave out"
+        found = occlude(
+            items, data.items, data.modality, _states(saved, data, progress), saved.named, Path(scratch),
+            kind=data.task.kind, most=int(seconds / max(each, 1e-6)),
+        )  # fmt: skip
+    why = f"no example has parts to leave out, or that takes more than {seconds:.0f} seconds"
+    return tuple(_written(one, data) for one in found), "" if found else why
 
 
 def _apart(saved: Saved, cache: Path) -> Saved:
@@ -121,8 +121,8 @@ def _written(one: Occluded, data: Dataset) -> Explanation:
     at = next(i for i, item in enumerate(data.items) if item.name == one.name)
     said = data.task.classes[one.code] if data.task.classes else f"{one.stated:.4g}"
     parts = tuple(
-        Weight(part=part.name, span=part.span, fall=round(float(fall), 5))
-        for part, fall in zip(one.parts, one.falls, strict=True)
+        Weight(part=part.name, span=part.span, fall=round(float(fall), 5), odds=round(float(odds), 3))
+        for part, fall, odds in zip(one.parts, one.falls, one.odds, strict=True)
     )
     truth = spoken(data.targets[at], data.task)
     return Explanation(example=one.name, truth=truth, said=said, stated=round(one.stated, 5), parts=parts)

@@ -1,5 +1,6 @@
 """The report: what it says, that it stands alone, and that hostile names stay text."""
 
+import base64
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from PIL import Image
 
 from headstart import report
 from headstart.core.errors import UserError
+from headstart.core.exhibits import Exhibit, Exhibits, Explanation
 from headstart.core.plan import Plan, Rule, Solve, Train
 from headstart.core.record import Record
 from headstart.report import inputs, tables, words
@@ -235,6 +237,16 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
+def _mistakes(run: Path, n: int = inputs.MISTAKES) -> tuple[str, ...]:
+    return tuple(m.name for m in inputs.worst(inputs.outputs(run, inputs.record(run)), n))
+
+
+def _exhibit(run: Path, pictures: dict[str, bytes], explained: tuple[Explanation, ...] = ()) -> None:
+    coded = {name: f"data:image/jpeg;base64,{base64.b64encode(one).decode()}" for name, one in pictures.items()}
+    shown = {name: Exhibit(picture=one) for name, one in coded.items()}
+    (run / inputs.EXHIBITS).write_text(Exhibits(shown=shown, explained=explained).to_json())
+
+
 def _jpeg(seed: int) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
     out = io.BytesIO()
@@ -338,7 +350,8 @@ def test_a_page_without_a_learning_curve_says_why(run: Path) -> None:
 
 
 def test_page_needs_no_network_and_runs_no_script(run: Path) -> None:
-    html = report.write(run, examples={name: _jpeg(0) for name in report.mistakes(run)}).read_text(encoding="utf-8")
+    _exhibit(run, {name: _jpeg(0) for name in _mistakes(run)})
+    html = report.write(run).read_text(encoding="utf-8")
     for tag, attributes in _Page(html).tags:
         assert tag not in {"script", "link", "iframe", "object"}
         for name in ("src", "href", "xlink:href"):
@@ -377,21 +390,21 @@ def test_mistakes_are_the_surest_wrong_answers(run: Path) -> None:
     assert found.on == "out-of-fold"
     assert found.weights().sum() == pytest.approx(N)
     listed = inputs.worst(found, 12)
-    assert tuple(m.name for m in listed) == report.mistakes(run)
+    assert tuple(m.name for m in listed) == _mistakes(run)
     assert len(listed) == 12
     assert all(m.truth != m.said for m in listed)
     sure = [m.probability for m in listed]
     assert sure == sorted(sure, reverse=True)
-    assert len(report.mistakes(run, n=3)) == 3
+    assert len(_mistakes(run, 3)) == 3
 
 
 def test_thumbnails_stand_beside_their_names(run: Path) -> None:
-    names = report.mistakes(run)
+    names = _mistakes(run)
     images = [a for t, a in _Page(report.write(run).read_text()).tags if t == "img"]
     assert images == []
-    html = report.write(run, examples={names[0]: _jpeg(1), "not a mistake.jpg": _jpeg(2)}).read_text()
-    images = [a for t, a in _Page(html).tags if t == "img"]
-    assert [a["alt"] for a in images] == [names[0]]
+    _exhibit(run, {names[0]: _jpeg(1), "nowhere on the page.jpg": _jpeg(2)})
+    images = [a for t, a in _Page(report.write(run).read_text()).tags if t == "img"]
+    assert {a["alt"] for a in images} == {names[0]}
 
 
 def test_test_rows_are_preferred(run: Path) -> None:
@@ -401,7 +414,7 @@ def test_test_rows_are_preferred(run: Path) -> None:
     found = inputs.outputs(run, _record())
     assert found is not None
     assert found.on == "test"
-    assert report.mistakes(run) == ()
+    assert _mistakes(run) == ()
 
 
 def test_run_without_curves_predictions_gain_or_plan_still_has_a_page(run: Path) -> None:
@@ -412,7 +425,7 @@ def test_run_without_curves_predictions_gain_or_plan_still_has_a_page(run: Path)
     text = _Page(report.write(run).read_text(encoding="utf-8")).text
     assert "not measured" in text
     assert "Training curves" not in text
-    assert report.mistakes(run) == ()
+    assert _mistakes(run) == ()
 
 
 def test_folder_without_a_record_is_a_user_error(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def _show(record: "ComparisonRecord", folder: Path) -> None:
     out.print("control, and hold for all rows at once (90%)")
     for note in (*record.data.warnings, *record.notes):
         out.print(f"note: {plain(note)}")
-    out.print(f"kept: {folder}", soft_wrap=True)
+    out.print(f"report: {folder / 'report.html'}", soft_wrap=True)
 
 
 def _gain(cell: "CellRecord") -> str:

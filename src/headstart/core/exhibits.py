@@ -27,6 +27,7 @@ class Weight(_Part):
     part: str = Field(description="what it is: words, a column and its cell, steps, a patch")
     span: tuple[float, ...] = Field(default=(), description="where it is: shares of a picture, steps of a series")
     fall: float = Field(description="of what is stated, when it is left out; below zero where that rises")
+    odds: float = Field(default=0.0, description="the same of the log odds of a class or label")
 
 
 class Explanation(_Part):

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from headstart.core.predictions import Floats, Ints
+from headstart.core.problem import Kind
 from headstart.data.dataset import Item, Modality, Piece
+
+TINY = 1e-30  # of a probability, so that its logarithm is one
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Occluded:
         stated: its probability, or the number.
         parts: of the example.
         falls: (p,) how much less is stated without each part; below zero where it is more.
+        odds: (p,) the same of the log odds, which still move where a probability is all but 0 or 1; zeros of numbers.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Occluded:
     stated: float
     parts: tuple[Piece, ...]
     falls: Floats
+    odds: Floats
 
 
 def occlude(
@@ -41,8 +46,10 @@ def occlude(
     stated: Callable[[Sequence[Item]], Floats],
     named: Callable[[Floats], Ints],
     folder: Path,
+    kind: Kind,
+    most: int,
 ) -> tuple[Occluded, ...]:
-    """Every example without each of its parts; those that have fewer than two are left out.
+    """Examples without each of their parts, as many as may be; those that have fewer than two parts are left out.
 
     Args:
         items: the examples.
@@ -51,21 +58,33 @@ def occlude(
         stated: (n, K) what the model states about n examples; asked once, for everything.
         named: (n, K) -> (n,) codes of what it names.
         folder: for examples that are files.
+        kind: of task.
+        most: predictions that may be made.
     """
     taken: list[tuple[Item, tuple[Piece, ...]]] = []
     for at, item in enumerate(items):
         place = folder / str(at)
         place.mkdir(parents=True)
         whole, parts = modality.pieces(item, others, place)
-        taken += [(whole, parts)] if len(parts) > 1 else []
+        if len(parts) > 1 and len(parts) < most:
+            most -= 1 + len(parts)
+            taken.append((whole, parts))
     if not taken:
         return ()
     found = stated([one for whole, parts in taken for one in (whole, *(part.without for part in parts))])
     ends = np.cumsum([1 + len(parts) for _, parts in taken])
     blocks = zip(taken, np.split(found, ends[:-1]), strict=True)
-    return tuple(_one(whole, parts, rows, named) for (whole, parts), rows in blocks)
+    return tuple(_one(whole, parts, rows, int(named(rows[:1])[0]), kind) for (whole, parts), rows in blocks)
 
 
-def _one(whole: Item, parts: tuple[Piece, ...], rows: Floats, named: Callable[[Floats], Ints]) -> Occluded:
-    code = int(named(rows[:1])[0])
-    return Occluded(whole.name, code, float(rows[0, code]), parts, rows[0, code] - rows[1:, code])
+def _one(whole: Item, parts: tuple[Piece, ...], rows: Floats, code: int, kind: Kind) -> Occluded:
+    stated, odds = rows[:, code], log_odds(rows, code, kind)
+    return Occluded(whole.name, code, float(stated[0]), parts, stated[0] - stated[1:], odds[0] - odds[1:])
+
+
+def log_odds(rows: Floats, code: int, kind: Kind) -> Floats:
+    """(n,) log odds of a class against all others, of a label against its absence; zeros of numbers."""
+    if kind == "regression":
+        return np.zeros(len(rows))
+    against = np.delete(rows, code, axis=1).sum(axis=1) if kind == "classification" else 1 - rows[:, code]
+    return np.log(np.maximum(rows[:, code], TINY)) - np.log(np.maximum(against, TINY))

@@ -49,6 +49,7 @@ _STYLE: dict[str, Any] = {
     "ytick.labelcolor": MUTED,
 }
 MATRIX_CLASSES = 20
+SIZE = 112  # pixels of an inch: letters of a chart are as large as those beside it, and no larger on a wide page
 
 
 class Chart:
@@ -69,10 +70,10 @@ def _chart(name: str, width: float = 4.6, height: float = 3.0) -> Generator[Char
         yield chart
         drawn = io.StringIO()
         FigureCanvasSVG(figure).print_svg(drawn, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    chart.svg = _themed(drawn.getvalue())
+    chart.svg = _themed(drawn.getvalue(), f"max-width:{width * SIZE:.0f}px")
 
 
-def _themed(svg: str) -> Markup:
+def _themed(svg: str, style: str) -> Markup:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.DOTALL)  # it would style the whole page
@@ -80,7 +81,7 @@ def _themed(svg: str) -> Markup:
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(
         r'<svg (?=[^>]*?viewBox="([^"]*)")[^>]*>',
-        r'<svg viewBox="\1" xmlns:xlink="http://www.w3.org/1999/xlink">',
+        rf'<svg viewBox="\1" style="{style}" xmlns:xlink="http://www.w3.org/1999/xlink">',
         body,
         count=1,
     )

@@ -56,9 +56,10 @@ def explained(one: Explanation, exhibit: Exhibit | None, *, number: bool) -> dic
         exhibit: the example.
         number: whether what is stated is a number, not a probability.
     """
-    most = max((abs(part.fall) for part in one.parts), default=0.0)
-    matters = most > (NOTHING if not number else 1e-9)
-    scale = most if matters else float("inf")
+    parts, moved = one.parts, any(abs(part.fall) >= NOTHING for part in one.parts) or number
+    if not moved:  # the probability is all but certain: its odds still tell what it rests on
+        parts = tuple(part.model_copy(update={"fall": part.odds}) for part in one.parts)
+    scale = max((abs(part.fall) for part in parts), default=0.0) or float("inf")
     picture, lines = (exhibit.picture, exhibit.lines) if exhibit else (None, ())
     words = exhibit is not None and exhibit.words is not None
     return {
@@ -68,11 +69,11 @@ def explained(one: Explanation, exhibit: Exhibit | None, *, number: bool) -> dic
         "right": one.said == one.truth,
         "stated": None if number else percent(one.stated),
         "picture": picture,
-        "patches": _patches(one.parts, scale) if picture else None,
-        "drawn": series(lines, _windows(one.parts, scale)) if lines else None,
-        "words": [(part.part, _sign(part, scale), _level(part, scale)) for part in one.parts] if words else [],
-        "bars": _bars(one, scale, number=number) if not (picture or lines or words) else [],
-        "sentence": _sentence(one, number=number) if matters else "No part matters by itself.",
+        "patches": _patches(parts, scale) if picture else None,
+        "drawn": series(lines, _windows(parts, scale)) if lines else None,
+        "words": [(part.part, _sign(part, scale), _level(part, scale)) for part in parts] if words else [],
+        "bars": [] if picture or lines or words else _bars(parts, scale, number=number, moved=moved),
+        "sentence": _sentence(parts, number=number, quoted=words) if moved else _unmoved(parts),
     }
 
 
@@ -116,22 +117,32 @@ def _windows(parts: Sequence[Weight], scale: float) -> Markup:
     return made
 
 
-def _bars(one: Explanation, scale: float, *, number: bool) -> list[dict[str, Any]]:
+def _bars(parts: Sequence[Weight], scale: float, *, number: bool, moved: bool) -> list[dict[str, Any]]:
     """The cells that matter most, as bars."""
-    ordered = sorted(one.parts, key=lambda part: -abs(part.fall))[:8]
+    ordered = sorted(parts, key=lambda part: -abs(part.fall))[:8]
     return [
         {
             "part": part.part,
             "sign": _sign(part, scale) or "none",
             "width": round(100 * abs(part.fall) / scale, 1),
-            "fall": amount(part.fall, number=number),
+            "fall": amount(part.fall, number=number) if moved else "",
         }
         for part in ordered
     ]
 
 
-def _sentence(one: Explanation, *, number: bool) -> str:
+def _sentence(parts: Sequence[Weight], *, number: bool, quoted: bool) -> str:
     """The parts that matter most, in words."""
-    ordered = sorted(one.parts, key=lambda part: -abs(part.fall))[:3]
-    told = [part for part in ordered if abs(part.fall) >= FAINT * abs(ordered[0].fall)]
-    return "; ".join(f"without {part.part}: {amount(-part.fall, number=number)}" for part in told)
+    ordered = sorted(parts, key=lambda part: -abs(part.fall))[:3]
+    told = [part for part in ordered if abs(part.fall) >= FAINT * abs(ordered[0].fall) > 0]
+    mark = '"' if quoted else ""
+    said = "; ".join(f"without {mark}{part.part}{mark}: {amount(-part.fall, number=number)}" for part in told)
+    return said or "No part changes the number."
+
+
+def _unmoved(parts: Sequence[Weight]) -> str:
+    """Where no part changes the probability: which comes nearest to it."""
+    nearest = max(parts, key=lambda part: abs(part.fall), default=None)
+    if nearest is None or not nearest.fall:
+        return "No part matters by itself."
+    return f"No part matters by itself; {nearest.part} comes nearest."

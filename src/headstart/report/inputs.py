@@ -1,8 +1,10 @@
 """A run as the report reads it: its record, its training curves, and the predictions of the model it delivered."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from headstart.report.pairs import alike
 
 EXHIBITS = "exhibits.json"
 MISTAKES, SUSPECTS = 12, 12  # that the page shows
+TELLING = 0.9  # of the probability
 ON: tuple[On, ...] = ("out-of-fold", "test")
 
 
@@ -205,7 +208,10 @@ def _farthest(found: Outputs, names: list[str], mean: Floats, truth: Targets, n:
 
 
 def telling(run: Path, n: int) -> tuple[str, ...]:
-    """Names of n examples to explain: the worst mistakes, at most half, and the surest right answers, class by class.
+    """Names of n examples to explain: right answers, class by class, and the worst mistakes, at most half, in turn.
+
+    Right answers are those that are stated with about `TELLING`: where a model is all but certain, no part that is left
+    out shows. Of numbers they are the nearest.
 
     Raises:
         UserError: there is no finished run in that folder.
@@ -216,15 +222,16 @@ def telling(run: Path, n: int) -> tuple[str, ...]:
     wrong = [one.name for one in worst(found, n // 2)]
     names, mean, truth = _each(found)
     right = np.asarray(KINDS[found.kind].right(mean, truth), dtype=float)
-    order = np.lexsort((-mean.max(axis=1), -right))  # of numbers the nearest, of the others the surest
+    order = np.lexsort((np.abs(mean.max(axis=1) - TELLING), -right))
     kinds = KINDS[found.kind].strata(truth).tolist()
-    turn: dict[int, int] = {}
+    turn: Counter[int] = Counter()
     ranked: list[tuple[int, int]] = []
     for place, i in enumerate(order.tolist()):
-        turn[kinds[i]] = turn.get(kinds[i], -1) + 1
         ranked.append((turn[kinds[i]] * len(names) + place, i))  # one of each class before the second of any
+        turn[kinds[i]] += 1
     fine = [names[i] for _, i in sorted(ranked) if names[i] not in wrong]
-    return (*wrong, *fine[: n - len(wrong)])
+    pairs = zip_longest(wrong, fine[: n - len(wrong)])
+    return tuple(name for pair in pairs for name in pair if name is not None)
 
 
 def suspicious(run: Path, about: Record, n: int) -> tuple[Suspicion, ...]:

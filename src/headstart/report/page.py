@@ -91,6 +91,7 @@ def _examples(run: Path, record: Record, found: inputs.Outputs | None) -> dict[s
         "suspects": [(s, see.get(s.name, blank)) for s in inputs.suspicious(run, record, inputs.SUSPECTS)],
         "pairs": [(group, [(m, see.get(m.name, blank)) for m in group.members]) for group in groups],
         "explained": [drawings.explained(one, kept.shown.get(one.example), number=number) for one in kept.explained],
+        "explaining": kept.seconds,
         "unexplained": kept.why_none,
         "parts_are": _PARTS.get(record.data.modality, "a part"),
         "learned_from": found is not None and found.on != "test",
