@@ -278,22 +278,36 @@ def test_advise_and_predict_print_tables(calls: list[dict[str, Any]], capsys: Ca
     assert calls[1] == {"run": "runs/photos"}
 
 
-def test_report_is_kept_or_written_and_opened(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_report_is_written_and_opened(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     (tmp_path / "record.json").write_text(_record().to_json())
-    page = tmp_path / "report.html"
+    page, kept = tmp_path / "report.html", tmp_path / "exhibits.json"
     assert main(["report", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{page}\n"
     assert "Transfer helped." in page.read_text()
-    page.write_text("with pictures")
+    kept.write_text("{}")
     assert main(["report", str(tmp_path), "--open"]) == 0
-    assert page.read_text() == "with pictures"
+    assert kept.exists()
     assert opened == [page.as_uri()]
     assert main(["report", str(tmp_path), "--no-thumbnails"]) == 0
+    assert not kept.exists()
     assert "Transfer helped." in page.read_text()
     assert main(["report", str(tmp_path / "none")]) == 2
     assert "expected the folder of a finished run" in capsys.readouterr().err
+
+
+def test_several_runs_have_one_page(capsys: Capture, tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("one", "two")]
+    for run in runs:
+        run.mkdir()
+        (run / "record.json").write_text(_record().to_json())
+    assert main(["report", *map(str, runs)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'side-by-side.html'}\n"
+    assert main(["report", *map(str, runs), "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_text() == (tmp_path / "side-by-side.html").read_text()
+    assert main(["report", str(runs[0]), "--out", str(tmp_path / "page.html")]) == 2
+    assert "expected at least two runs, got 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("equal", "status"), [(True, 0), (False, 1)])

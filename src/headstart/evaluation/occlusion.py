@@ -15,7 +15,7 @@ from headstart.core.predictions import Floats, Ints
 from headstart.core.problem import Kind
 from headstart.data.dataset import Item, Modality, Piece
 
-TINY = 1e-30  # of a probability, so that its logarithm is one
+TINY = 1e-300  # of a probability, so that its logarithm is one
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from headstart.report.pairs import alike
 NAME = "report.html"
 _CURVES = 4  # arms whose training curves are drawn
 _PARTS = {
-    "image": "a patch, in place of which goes the mean colour",
+    "image": "a patch of a 7 by 7 grid, in place of which goes the mean colour",
     "text": "words, of the first 160",
     "series": "a window, in place of which goes the line between its ends",
     "table": "a cell, in place of which goes the column's median or most frequent category",

@@ -69,7 +69,6 @@ def _context(runs: Sequence[Path], records: Sequence[Record]) -> dict[str, Any]:
     why = apart(records)
     names = _names(runs)
     scores = [(name, r.score, r.decision.role == "control", False) for name, r in zip(names, records, strict=True)]
-    metrics = {record.metric for record in records}
     parts = [(heading, _lines(facts, records)) for heading, facts in FACTS]
     return {
         "names": names,
@@ -77,7 +76,7 @@ def _context(runs: Sequence[Path], records: Sequence[Record]) -> dict[str, Any]:
         "why": why,
         "why_said": "; ".join(why)[:1].upper() + "; ".join(why)[1:],
         "best": None if why else _best(names, records),
-        "chart": charts.scores(scores, words.name(records[0].metric)) if len(metrics) == 1 else None,
+        "chart": charts.scores(scores, words.name(records[0].metric)) if not why else None,
         "parts": [*parts, ("Plan of the delivered model", _plans(records))],
         "notes": [(name, record.notes + record.data.warnings) for name, record in zip(names, records, strict=True)],
     }

@@ -40,7 +40,7 @@ def _places() -> Iterator[tuple[str, tuple[float, float, float, float]]]:
     for row in range(GRID):
         for column in range(GRID):
             at = (column / GRID, row / GRID, (column + 1) / GRID, (row + 1) / GRID)
-            yield f"row {row + 1}, column {column + 1} of {GRID} by {GRID}", at
+            yield f"row {row + 1}, column {column + 1}", at
 
 
 def _written(pixels: np.ndarray, item: Item, path: Path) -> Item:
