@@ -55,7 +55,7 @@ def test_it_learns_and_the_folder_is_a_source(tmp_path: Path) -> None:
     told = Told()
     given = [sines(tmp_path / "sines.npz")]
     done = pretrain(given, out=tmp_path / "source", minutes=1, generated=20, progress=told)
-    assert told.facts["data"] == "sines.npz (series 32, made 20); labels are not looked at"
+    assert told.facts["data"] == "sines.npz, 20 made series; labels are not looked at"
     assert told.facts["time"] == "1 min; seed 0"
     losses = [one["loss"] for one in done.record["losses"]]
     assert len(losses) == 6

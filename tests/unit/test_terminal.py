@@ -173,14 +173,18 @@ def test_the_table_goes_when_all_went_well_and_stays_when_not() -> None:
         assert ("5 of 5 folds" in after) is stays
 
 
-def test_a_finished_step_leaves_a_line_and_a_failed_one_none() -> None:
+def test_a_finished_step_leaves_a_line_and_a_failed_or_brief_one_none(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, stream = live(no_color=True)
+    with shown.step("brief"):
+        pass
+    monkeypatch.setattr(progress_, "BRIEF", 0.0)
     with shown.step("features", total=2) as step:
         step.advance(2)
     with pytest.raises(ZeroDivisionError), shown.step("doomed"):
         raise ZeroDivisionError
     assert "\N{CHECK MARK} features" in (said := stream.getvalue().replace("\x1b[0m", ""))
     assert "\N{CHECK MARK} doomed" not in said
+    assert "\N{CHECK MARK} brief" not in said
 
 
 @pytest.mark.parametrize("width", [50, 80, 120])
@@ -239,7 +243,7 @@ def test_a_table_fits_a_terminal_by_cutting_what_may_be_cut(terminal: Console) -
     assert max(map(len, said)) <= 60
     (row,) = (line for line in said if "linear" in line)
     assert "0.860 [0.830, 0.890]" in row
-    assert "wheel:\N{HORIZONTAL ELLIPSIS}-lite0 " in row  # a name is cut in its middle
+    assert "wheel:e\N{HORIZONTAL ELLIPSIS}-lite0 " in row  # a name is cut in its middle
     assert row.rstrip().endswith("\N{HORIZONTAL ELLIPSIS}")  # prose at its end
 
 

@@ -117,6 +117,8 @@ def _show(record: Record, run: Path) -> None:
         rows, columns = [(a, *rest) for a, _, *rest in rows], ("name", *columns[2:])
     delivered = [at for at, one in enumerate(arms) if one.name == decision.delivered]
     last = [at for at, one in enumerate(arms[1:]) if one.role != arms[at].role]
+    if out.is_terminal:
+        out.print()
     out.print(table(columns, rows, columns[-3:-1], cut=("source", "why"), strong=delivered, ends=last))
     out.print()
     for line in left_out(record):

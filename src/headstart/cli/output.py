@@ -81,7 +81,7 @@ def table(
 def _fitting(widths: Sequence[int], may: Sequence[bool], room: int) -> list[int]:
     """Widths of columns that fit into the room with two spaces between them, the widest that may giving way."""
     found = list(widths)
-    while sum(found) + len(BETWEEN) * len(found) > room:
+    while sum(found) + len(BETWEEN) * (len(found) - 1) > room:
         widest = max((at for at, yes in enumerate(may) if yes), key=lambda at: found[at], default=None)
         if widest is None or found[widest] <= _LEAST:
             break

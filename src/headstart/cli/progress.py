@@ -19,6 +19,7 @@ from headstart.cli.output import plain
 from headstart.core import progress as core
 
 _WIDEST = 96  # of the banner: longer lines are harder to read
+BRIEF = 2.0  # seconds from which a finished step is worth a line
 _BELOW = 7  # lines of a terminal that the table of arms leaves to the steps under way
 
 
@@ -75,7 +76,7 @@ class _LiveStep:
 
 
 class Live:
-    """Steps as lines with a bar, the time gone and the time left; a finished one leaves a line with a tick."""
+    """Steps as lines with a bar, the time gone and the time left; one that took a while leaves a line."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -98,8 +99,8 @@ class Live:
             try:
                 yield _LiveStep(screen, line)
                 task = screen.tasks[screen.task_ids.index(line)]
-                if depth == 0:
-                    self._tick(plain(name), task.elapsed or 0.0)
+                if depth == 0 and (seconds := task.elapsed or 0.0) >= BRIEF:
+                    self._tick(plain(name), seconds)
             finally:
                 screen.remove_task(line)
 

@@ -103,8 +103,7 @@ def pretrain(
     make: Make = OBJECTIVES.load(_kind(paths))
     with shown.step("reading"):
         objective = make(Asked(paths, generated, seed, size))
-    told = ", ".join(f"{name} {value}" for name, value in objective.facts().items() if name != "data")
-    named = f"{', '.join(objective.facts()['data']) or 'none of yours'} ({told}); labels are not looked at"
+    named = f"{', '.join(objective.facts()['data'])}; labels are not looked at"
     shown.begins({"data": named, "machine": machine(), "time": f"{minutes:g} min; seed {seed}"})
     aside = unfinished(folder)
     work = _decided(objective, aside, minutes)
