@@ -11,8 +11,9 @@ from headstart.advisor import work as work_file
 from headstart.advisor.account import histories, record
 from headstart.advisor.advise import AdviceResult, options
 from headstart.advisor.arms import strategies as known_strategies
+from headstart.advisor.banner import NO_BUDGET, facts
 from headstart.advisor.clock import Clock
-from headstart.advisor.compare import NO_BUDGET, Wanted, check_folder, columns
+from headstart.advisor.compare import Wanted, check_folder, columns
 from headstart.advisor.compare import compare as compared
 from headstart.advisor.glance import glance
 from headstart.advisor.self_test import self_test as tested
@@ -28,6 +29,7 @@ from headstart.core.record import Record, Verdict
 from headstart.data.dataset import Dataset
 from headstart.data.labelled import Where
 from headstart.data.store import Store
+from headstart.evaluation.closing import next_steps, shown
 from headstart.evaluation.delivery import Asked as Deliver
 from headstart.metrics.scores import deciding
 from headstart.metrics.scores import metric as metric_named
@@ -78,8 +80,12 @@ class Result:
         score, source = r.score, r.sources[0].name if r.sources else "no source"
         return (
             f"{r.strategy} from {source}: {r.metric} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] "
-            f"on {score.n} examples ({score.on})\n{r.verdict.sentence}\n{r.seconds.total:.0f} s, {self.run}"
+            f"on {score.n} examples ({score.on})\n"
+            + "\n".join((r.verdict.sentence, *next_steps(r), f"{r.seconds.total:.0f} s, {self.run}"))
         )
+
+    def _repr_html_(self) -> str:
+        return shown(self.record).html()
 
 
 def read(
@@ -197,6 +203,7 @@ def advise(
     asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
         question = Question(data, asked, tuple(loaded.values()), wanted[1], Path(scratch))
+        shown.begins(facts(question, "leave-one-out; nothing is trained for keeps"))
         found = survey(question, None, store, shown, clock)
         with clock.stage("select"):
             seen = glance(found.bench, found.arms, found.work.sources, metric_named(asked.metric))
@@ -302,6 +309,7 @@ def _surveyed(
 ) -> Survey:
     """The survey; a mistake that shows there leaves nothing behind, unless earlier work can be resumed."""
     work = runs.begin(runs.free(finished), question.asked, replayed)
+    shown.begins(facts(question))
     resumable = any((question.folder / "units").glob("*"))
     try:
         return survey(question, work, store, shown, clock)

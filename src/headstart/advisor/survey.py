@@ -89,7 +89,7 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
     caveats = dict.fromkeys(w for s in sources.values() for w in data.modality.caveats(data.items, s.input))
     warnings = (*class_warnings(train), *(w for s in sources.values() for w in preconditions(s.card, train)), *caveats)
     ledger = Ledger(question.folder)
-    bench = Bench(train, test, maps, features, ledger, progress, asked.seed)
+    bench = Bench(train, test, maps, features, ledger, progress, asked.seed, asked.metric)
     competitors = arms(
         question.strategies, sources=sources, modality=data.modality, untrained=untrained, task=data.task,
         stage=asked.stage, store=store,
