@@ -174,8 +174,7 @@ def fit(
     if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
         return Result(known, finished)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
-    found = _surveyed(question, replayed, finished, store, shown, clock)
-    return _finish(found, finished, clock, data if thumbnails else None, self_test)
+    return _finish(_surveyed(question, replayed, finished, store, shown, clock), finished, clock, thumbnails, self_test)
 
 
 def advise(
@@ -319,15 +318,15 @@ def _surveyed(
         raise
 
 
-def _finish(found: Survey, finished: Path, clock: Clock, shown: Dataset | None, self_test: bool) -> Result:
-    """Climb, judge, deliver, write; the run appears whole. `shown` is the data, where the report may show any of it."""
+def _finish(found: Survey, finished: Path, clock: Clock, thumbnails: bool, self_test: bool) -> Result:
+    """Climb, judge, deliver, write; the run appears whole."""
     study = _study(found, clock)
     folder = found.bench.ledger.folder
     with clock.stage("evaluate"):
         written = stating(tested(found, study.done) if self_test else None, _record(found, study, clock))
         aside = runs.write(folder, written, study, histories(study), found.cards)
-        if shown is not None:
-            exhibits.write(aside, shown, found.bench.progress)
+        if thumbnails:
+            exhibits.write(aside, found.data, found.bench.progress)
         write_report(aside, called=finished)
         runs.publish(folder, finished)
     return Result(written, finished)

@@ -49,8 +49,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything the ladder needs."""
+    """Everything the ladder needs; and the data as it was read, what was left out of it included."""
 
+    data: Dataset
     bench: Bench
     arms: Arms
     work: Work
@@ -96,7 +97,7 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
     )  # fmt: skip
     cards = {name: source.card for name, source in sources.items()}
     return Survey(
-        bench, competitors, work, sources, cards, store, how, warnings,
+        data, bench, competitors, work, sources, cards, store, how, warnings,
         lambda w: work_file.write(question.folder, w),
     )  # fmt: skip
 
