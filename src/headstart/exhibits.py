@@ -98,7 +98,7 @@ def _explained(
             items, data.items, data.modality, _states(saved, data, progress), saved.named, Path(scratch),
             kind=data.task.kind, most=int(seconds / max(each, 1e-6)),
         )  # fmt: skip
-    why = f"no example has parts to leave out, or that takes more than {seconds:.0f} seconds"
+    why = f"no example has parts to leave out, or each takes more than {seconds:.0f} seconds"
     return tuple(_written(one, data) for one in found), "" if found else why
 
 
