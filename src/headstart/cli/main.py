@@ -9,7 +9,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from headstart.cli import advise, bench, cache, compare, fit, plan, predict, pretrain, report, sources, verify, words
+from headstart.cli import (
+    advise,
+    bench,
+    cache,
+    compare,
+    export,
+    fit,
+    plan,
+    predict,
+    pretrain,
+    report,
+    sources,
+    verify,
+    words,
+)
 from headstart.cli.output import complain
 from headstart.core.errors import HeadstartError, unknown_name
 
@@ -58,6 +72,7 @@ app.command("advise")(advise.advise)
 app.command("compare")(compare.compare)
 app.command("pretrain")(pretrain.pretrain)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)
