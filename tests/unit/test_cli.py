@@ -18,6 +18,8 @@ from rich.text import Text
 
 import headstart
 from headstart.advisor.advise import AdviceResult, Row, Static
+from headstart.cli import advise as advise_
+from headstart.cli import compare as compare_
 from headstart.cli import fit as fit_
 from headstart.cli import options, output
 from headstart.cli import progress as progress_
@@ -275,6 +277,20 @@ def test_compare_passes_everything_on_and_prints_a_table(
     ):
         assert expected in " ".join(out.split()), expected
     assert "\x1b" not in out
+
+
+def test_a_narrow_terminal_shows_the_gains_of_a_comparison(
+    calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Console(file=io.StringIO(), force_terminal=True, width=72, no_color=True, highlight=False, markup=False)
+    for module in (output, compare_, advise_):
+        monkeypatch.setattr(module, "console", lambda: made)
+    assert main(["compare", "photos", "--quiet"]) == 0
+    assert main(["advise", "photos", "--quiet"]) == 0
+    said = [line.split() for line in Text.from_ansi(made.file.getvalue()).plain.splitlines()]  # type: ignore[attr-defined]
+    assert ["source", "strategy", "accuracy", "gain", "[interval]"] in said
+    assert ["s:a", "linear", "0.860", "+0.041", "[-0.012,", "+0.094]", "undecided"] in said
+    assert ["strategy", "source", "accuracy", "[interval]", "minutes", "reason"] in said
 
 
 def test_a_comparison_has_a_folder_by_the_name_of_its_data(calls: list[dict[str, Any]]) -> None:

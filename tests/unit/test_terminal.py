@@ -148,6 +148,7 @@ def test_the_table_has_a_row_an_arm_in_the_order_in_which_they_came() -> None:
     assert rows[0][rows[0].index("5") :] == ["5", "of", "5", "folds", "1.2"]
     assert lines[-1].startswith("lp-ft")
     assert all(len(line) <= 80 for line in lines)
+    assert rows[1][1] == "wheel:lite0"  # eighty columns have no room for roles
 
 
 def test_a_low_terminal_shows_the_last_arms_and_the_steps() -> None:
@@ -169,7 +170,7 @@ def test_the_table_goes_when_all_went_well_and_stays_when_not() -> None:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
             pass
-        after = stream.getvalue().rpartition("\x1b[2K")[2] if not stays else stream.getvalue()
+        after = stream.getvalue().rpartition("\x1b[2K")[2]  # what was written since something was erased
         assert ("5 of 5 folds" in after) is stays
 
 
@@ -238,7 +239,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
 def test_a_table_fits_a_terminal_by_cutting_what_may_be_cut(terminal: Console) -> None:
     rows = [("linear", "wheel:efficientnet-lite0", "0.860 [0.830, 0.890]", "scored below earlier, though not by much")]
     columns = ("name", "source", "score", "why")
-    terminal.print(output.table(columns, rows, right=("score",), cut=("source", "why"), strong=(0,)))
+    terminal.print(output.table(columns, rows, right=("score",), cut=("source", "why"), styles={0: "bold"}))
     said = progress_.Text.from_ansi(terminal.file.getvalue()).plain.splitlines()
     assert max(map(len, said)) <= 60
     (row,) = (line for line in said if "linear" in line)

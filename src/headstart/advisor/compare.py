@@ -108,8 +108,8 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
         UserError: the data cannot be learned from, a source cannot read it, or no cell applies or comes through.
     """
     question, data = wanted.question, wanted.question.data
-    times = f"{wanted.seeds} time{'s' * (wanted.seeds != 1)} over"
-    progress.begins(banner.facts(question, f"out of fold: {FOLDS} folds, {times}, everything on the same ones"))
+    times = f", {wanted.seeds} times over" * (wanted.seeds > 1)
+    progress.begins(banner.facts(question, f"out of fold: {FOLDS} folds{times}, everything on the same ones"))
     sources = {one.name: one for one in question.sources}
     for one in question.sources:
         check_readable(one.card, data)

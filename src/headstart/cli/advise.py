@@ -1,7 +1,7 @@
 """`headstart advise`: what is likely to work, and what it would cost; nothing is kept."""
 
 from headstart.cli import options
-from headstart.cli.output import console, emit_text, plain, table
+from headstart.cli.output import ROLES, console, emit_text, plain, table, without
 from headstart.cli.progress import showing, starting
 
 
@@ -50,6 +50,8 @@ def advise(
         emit_text(advice.to_json())
         return
     said, out = advice.shown(), console()
+    if out.is_terminal and out.width < ROLES:
+        said = without(said, "stage")
     out.print(table(said.columns, said.rows, right=said.right, cut=("source", "stage", "reason")))
     for line in said.below:
         out.print(plain(line))

@@ -1,13 +1,14 @@
 """`headstart compare`: a table of every strategy on every source, and the controls, on the same folds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headstart.cli import options
-from headstart.cli.output import console, emit_text, plain, table
+from headstart.cli.output import ROLES, console, emit_text, plain, table, without
 from headstart.cli.progress import showing, starting
 from headstart.core.errors import UserError
 
@@ -98,6 +99,12 @@ def compare(
 
 def _show(record: "ComparisonRecord", folder: Path) -> None:
     shown, out = record.shown(), console()
+    if out.is_terminal and out.width < ROLES:
+        shown = without(shown, "stage", "seconds", f"{record.metric} [interval]")
+        scores = [f"{c.score.value:.3f}" if c.score else "-" for c in record.cells]
+        rows = tuple((a, b, score, *rest) for (a, b, *rest), score in zip(shown.rows, scores, strict=True))
+        columns = (*shown.columns[:2], record.metric, *shown.columns[2:])
+        shown = replace(shown, rows=rows, columns=columns, right=(record.metric, *shown.right))
     out.print(table(shown.columns, shown.rows, right=shown.right, cut=("source", "stage", "")))
     for line in shown.below:
         out.print(plain(line))

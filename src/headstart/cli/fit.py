@@ -6,7 +6,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from headstart.cli import options
-from headstart.cli.output import console, emit_text, plain, table
+from headstart.cli.output import ROLES, console, emit_text, plain, table
 from headstart.cli.progress import showing, starting
 from headstart.core.record import Record
 
@@ -27,8 +27,6 @@ Replay = Annotated[
 ]
 
 COLOURS = {"helped": "green", "hurt": "red", "undecided": "yellow"}
-
-ROLES = 100  # columns from which a terminal has room for the role of each arm; a line parts them anyhow
 
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="Count how often a gain is claimed on this data where there is none.")
@@ -115,11 +113,11 @@ def _show(record: Record, run: Path) -> None:
     columns = ("name", "role", "source", f"{record.metric} [interval]", "seconds", "why")
     if out.is_terminal and out.width < ROLES:
         rows, columns = [(a, *rest) for a, _, *rest in rows], ("name", *columns[2:])
-    delivered = [at for at, one in enumerate(arms) if one.name == decision.delivered]
+    delivered = {at: "bold" for at, one in enumerate(arms) if one.name == decision.delivered}
     last = [at for at, one in enumerate(arms[1:]) if one.role != arms[at].role]
     if out.is_terminal:
         out.print()
-    out.print(table(columns, rows, columns[-3:-1], cut=("source", "why"), strong=delivered, ends=last))
+    out.print(table(columns, rows, columns[-3:-1], cut=("source", "why"), styles=delivered, ends=last))
     out.print()
     for line in left_out(record):
         out.print(plain(line), style="dim", no_wrap=out.is_terminal, overflow="ellipsis")

@@ -2,7 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from rich import box
@@ -10,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from headstart.core.shown import BETWEEN
+from headstart.core.shown import BETWEEN, Shown
 
+ROLES = 100  # columns from which a terminal has room for the role of each arm
 _PIPED_WIDTH = 160  # a file has no width; 80 columns would fold every table
 _LEAST = 8  # letters that a column keeps, however narrow a terminal is
 
@@ -48,8 +51,9 @@ def table(
     rows: Iterable[Sequence[str]],
     right: Sequence[str] = (),
     cut: Sequence[str] = (),
-    strong: Sequence[int] = (),
+    styles: Mapping[int, str] = MappingProxyType({}),
     ends: Sequence[int] = (),
+    out: Console | None = None,
 ) -> Table:
     """A compact table; where it is not for a terminal it has no lines.
 
@@ -58,10 +62,11 @@ def table(
         rows: a cell a column.
         right: columns that hold numbers.
         cut: columns whose text is cut where a terminal is too narrow for it; elsewhere it is whole, folded at need.
-        strong: numbers of rows that stand out.
-        ends: numbers of rows behind which a line is drawn.
+        styles: of rows that look otherwise, by their numbers.
+        ends: numbers of rows behind which a line is left free.
+        out: where it is for; standard output unless said.
     """
-    out = console()
+    out = out or console()
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if out.is_terminal:
@@ -74,8 +79,15 @@ def table(
         number = name in right
         made.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for at, row in enumerate(cells):
-        made.add_row(*map(Text, row), style="bold" if at in strong else "", end_section=at in ends)
+        made.add_row(*map(Text, row), style=styles.get(at, ""), end_section=at in ends)
     return made
+
+
+def without(shown: Shown, *names: str) -> Shown:
+    """The table without these columns: a narrow terminal has no room for what the JSON holds."""
+    keep = [at for at, name in enumerate(shown.columns) if name not in names]
+    rows = tuple(tuple(row[at] for at in keep) for row in shown.rows)
+    return replace(shown, columns=tuple(shown.columns[at] for at in keep), rows=rows)
 
 
 def _fitting(widths: Sequence[int], may: Sequence[bool], room: int) -> list[int]:

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import IO
 
-from rich import box
 from rich.console import Console, RenderableType
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -15,7 +14,7 @@ from rich.progress import Task as Line
 from rich.table import Column, Table
 from rich.text import Text
 
-from headstart.cli.output import plain
+from headstart.cli.output import ROLES, plain, table
 from headstart.core import progress as core
 
 _WIDEST = 96  # of the banner: longer lines are harder to read
@@ -44,24 +43,20 @@ class _Screen(Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         if self.arms:
-            yield _arms(list(self.arms.values()), max(self.console.height - _BELOW, 3))
+            yield _arms(list(self.arms.values()), self.console)
+            yield ""
         yield self.make_tasks_table(self.tasks)
 
 
-def _arms(standings: list[core.Standing], most: int) -> Table:
+def _arms(standings: list[core.Standing], console: Console) -> Table:
     """The last arms of the table, in the order in which they came; those that are not done yet are dim."""
-    metric = standings[0].metric.replace("_", " ")
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    made.add_column("so far")
-    made.add_column("role")
-    made.add_column("source", no_wrap=True, overflow="ellipsis")
-    made.add_column(metric, justify="right", no_wrap=True)
-    made.add_column("on", no_wrap=True)
-    made.add_column("seconds", justify="right", no_wrap=True)
-    for one in standings[-most:]:
-        cells = one.arm, one.role, one.source or "-", f"{one.score:.3f}", one.on, f"{one.seconds:.1f}"
-        made.add_row(*(Text(plain(cell)) for cell in cells), style="" if one.done else "dim")
-    return made
+    last = standings[-max(console.height - _BELOW, 3) :]
+    columns = ("so far", "role", "source", last[0].metric.replace("_", " "), "on", "seconds")
+    rows = [(a.arm, a.role, a.source or "-", f"{a.score:.3f}", a.on, f"{a.seconds:.1f}") for a in last]
+    if console.width < ROLES:
+        rows, columns = [(arm, *rest) for arm, _, *rest in rows], (columns[0], *columns[2:])
+    unfinished = {at: "dim" for at, one in enumerate(last) if not one.done}
+    return table(columns, rows, (columns[-3], "seconds"), cut=("source",), styles=unfinished, out=console)
 
 
 class _LiveStep:
