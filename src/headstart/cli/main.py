@@ -9,7 +9,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from headstart.cli import advise, bench, cache, compare, fit, plan, predict, pretrain, report, sources, verify, words
+from headstart.cli import (
+    advise,
+    bench,
+    cache,
+    compare,
+    explore,
+    fit,
+    plan,
+    predict,
+    pretrain,
+    report,
+    sources,
+    verify,
+    words,
+)
 from headstart.cli.output import complain
 from headstart.core.errors import HeadstartError, unknown_name
 
@@ -56,6 +70,7 @@ def _root(
 app.command("fit")(fit.fit)
 app.command("advise")(advise.advise)
 app.command("compare")(compare.compare)
+app.command("explore")(explore.explore)
 app.command("pretrain")(pretrain.pretrain)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)

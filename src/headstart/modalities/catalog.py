@@ -11,6 +11,9 @@ from headstart.data.dataset import Dataset, Item, Modality
 from headstart.data.labelled import Where
 from headstart.data.store import Store
 
+Small = bytes | str | Sequence[Sequence[float]]
+"""JPEG bytes, words, or some values of each channel."""
+
 
 class Reader(Protocol):
     """Reads one kind of data; see CONTRIBUTING for how to add one."""
@@ -52,6 +55,10 @@ class Reader(Protocol):
 
     def shown(self, item: Item) -> bytes | str:
         """An example as a report shows it: a small picture, or its beginning in words."""
+        ...
+
+    def small(self, item: Item) -> "Small":
+        """An example as one of thousands on a page: a picture of 64 pixels, few words, or the course of a series."""
         ...
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
@@ -14,6 +16,7 @@ from headstart.modalities.series.values import unpacked
 from headstart.strategies.catalog import DEFAULT
 
 SHOWN = 6  # values
+DRAWN, CHANNELS = 48, 3  # steps of each channel, and channels
 
 
 class SeriesReader:
@@ -40,3 +43,9 @@ class SeriesReader:
         values = unpacked(item.content)
         first = ", ".join(f"{value:.3g}" for value in values[0, :SHOWN])
         return f"{len(values)} x {values.shape[1]}: {first}{', …' if values.shape[1] > SHOWN else ''}"
+
+    def small(self, item: Item) -> list[list[float]]:
+        """Its course: evenly spaced steps of the first channels."""
+        values = unpacked(item.content)[:CHANNELS]
+        steps = np.linspace(0, values.shape[1] - 1, min(DRAWN, values.shape[1])).round().astype(int)
+        return [[float(f"{value:.3g}") for value in channel[steps]] for channel in values]

@@ -68,3 +68,7 @@ class TableReader:
         row = json.loads(item.content)
         said = [f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in row.items() if value]
         return ", ".join(said[:SHOWN]) + (" …" if len(said) > SHOWN else "")
+
+    def small(self, item: Item) -> str:
+        """The same."""
+        return self.shown(item)
