@@ -21,7 +21,12 @@ Clusters = Annotated[
 ]
 Way = Annotated[
     str,
-    typer.Option("--map", metavar="pca|umap", callback=options.one_of("--map", "pca", "umap"), help="How it is drawn."),
+    typer.Option(
+        "--map",
+        metavar="auto|pca|umap",
+        callback=options.one_of("--map", "auto", "pca", "umap"),
+        help="How it is drawn.",
+    ),
 ]
 Out = Annotated[str | None, typer.Option("--out", metavar="FOLDER", help="For map.html and explored.json.")]
 
@@ -35,7 +40,7 @@ def explore(
     source: Source = None,
     stage: options.Stage = None,
     clusters: Clusters = "auto",
-    way: Way = "pca",
+    way: Way = "auto",
     out: Out = None,
     no_thumbnails: options.NoThumbnails = False,
     seed: options.Seed = 0,

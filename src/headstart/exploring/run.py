@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.core.errors import UserError
-from headstart.core.extras import installed
+from headstart.core.extras import installed, require
 from headstart.core.predictions import Floats, Ints
 from headstart.core.problem import Kind
 from headstart.core.progress import Progress, Silent
@@ -30,7 +30,7 @@ from headstart.sources.source import Source
 from headstart.sources.stages import resolve
 from headstart.strategies.unsupervised.clustering import Clustering, agreement, check, cluster, typical
 from headstart.strategies.unsupervised.neighbours import distances, outliers
-from headstart.strategies.unsupervised.reduction import Map, flat, whitened
+from headstart.strategies.unsupervised.reduction import MAPS, Map, chosen, flat, whitened
 
 RAW = "raw"
 LEAST = 3  # examples
@@ -67,7 +67,7 @@ def explore(
     source: str | None = None,
     stage: str | None = None,
     clusters: str | int = "auto",
-    way: Map = "pca",
+    way: Map = "auto",
     out: str | Path | None = None,
     thumbnails: bool = True,
     seed: int = 0,
@@ -86,7 +86,7 @@ def explore(
             raw values of tables, which have none.
         stage: of the source: "last", a name, an index.
         clusters: "auto" chooses how many, or finds none; a number; "hdbscan"; "none".
-        way: of making the map: "pca" or "umap" (extra `explore`).
+        way: of making the map: "pca", or "umap" (extra `explore`), which "auto" takes where it is installed.
         out: a folder for `map.html` and `explored.json`; None writes nothing.
         thumbnails: whether the page shows small pictures, beginnings of texts, and series.
         seed: of everything random.
@@ -102,7 +102,7 @@ def explore(
     read_by = reader(kind_of(where))
     seen = _seen(read_by.read(where, store, shown), read_by, source, stage, access, store, shown)
     with shown.step("map, clusters, outliers"):
-        found = _explored(seen, wanted or "none", way, seed, str(path))
+        found = _explored(seen, wanted or "none", chosen(way), seed, str(path))
     if wanted is None:
         said = "no clusters were looked for: pip install 'headstart[explore]' brings what finds them"
         found = replace(found, warnings=(*found.warnings, said))
@@ -122,8 +122,10 @@ def _checked(clusters: str | int, way: Map) -> str | None:
     if clusters == "auto" and not installed("sklearn"):
         return None
     check(str(clusters))
-    if way not in ("pca", "umap"):
-        raise UserError("a map by pca or umap", repr(way), "Say --map pca.")
+    if way not in ("auto", *MAPS):
+        raise UserError(f"a map by auto, {' or '.join(MAPS)}", repr(way), "Leave it out to have it chosen.")
+    if way == "umap":
+        require("umap", "explore")
     return str(clusters)
 
 

@@ -36,7 +36,10 @@ def outliers(apart: Floats, at_most: int) -> Ints:
         apart: (n,) as `distances` gives them.
         at_most: how many to name.
     """
-    median = np.median(apart) if len(apart) else 0.0
-    spread = 1.4826 * np.median(np.abs(apart - median)) if len(apart) else 0.0
-    far = np.flatnonzero(apart > median + APART * max(float(spread), 1e-9))
+    if not len(apart):
+        return np.zeros(0, dtype=int)
+    scale = np.log(np.maximum(apart, 1e-6))  # distances are skewed, their logarithms hardly
+    median = float(np.median(scale))
+    spread = max(1.4826 * float(np.median(np.abs(scale - median))), 0.05)
+    far = np.flatnonzero(scale > median + APART * spread)
     return far[np.argsort(-apart[far], kind="stable")][:at_most]

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from headstart.core.extras import require
+from headstart.core.extras import installed, require
 from headstart.core.predictions import Floats
 
-Map = Literal["pca", "umap"]
+Map = Literal["auto", "pca", "umap"]
 COMPONENTS = 16  # at most; benchmarks/bench_clusters.py measures 8 to 64
 KEPT = 0.99  # share of the variance that they carry, where fewer do
 NEIGHBOURS = 15  # of UMAP
@@ -52,6 +52,11 @@ def _umap(directions: Floats, seed: int) -> Floats:
 
 
 MAPS: Mapping[Map, Callable[[Floats, int], Floats]] = MappingProxyType({"pca": _pca, "umap": _umap})
+
+
+def chosen(way: Map) -> Map:
+    """What "auto" stands for: UMAP, which shows clusters (benchmarks/bench_clusters.py), where it is installed."""
+    return ("umap" if installed("umap") else "pca") if way == "auto" else way
 
 
 def flat(directions: Floats, way: Map, seed: int) -> Floats:
