@@ -5,7 +5,7 @@ import pytest
 
 from headstart.core import extras
 from headstart.core.errors import UserError
-from headstart.strategies.unsupervised import clustering, neighbours
+from headstart.strategies.unsupervised import clustering, neighbours, reduction
 from headstart.strategies.unsupervised.clustering import cluster, typical
 from headstart.strategies.unsupervised.reduction import flat, whitened
 
@@ -25,21 +25,24 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustering, "DRAWS", 2)
 
 
-def test_whitened_components_have_one_variance_before_they_get_one_length() -> None:
+def test_whitened_components_have_the_angles_of_mahalanobis() -> None:
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(500, 5)) * [10, 5, 2, 1, 0.5] @ rng.normal(size=(5, 5)) + 3
-    found = whitened(features, 5)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
-    # Mahalanobis distances are what whitening makes Euclidean: angles between rows must be those of the slow way.
+    features = rng.normal(size=(500, 5)) * [10, 5, 3, 2, 2] @ rng.normal(size=(5, 5)) + 3
     centred = features - features.mean(axis=0)
-    held = np.linalg.eigvalsh(np.cov(centred.T))[::-1]
-    assert found.shape[1] == int(np.searchsorted(np.cumsum(held) / held.sum(), 0.99)) + 1
-    inverse = np.linalg.inv(np.cov(centred.T))
-    everything = whitened(features @ np.diag([1.0] * 5), 5) if found.shape[1] == 5 else None
-    if everything is not None:
-        inner = centred @ inverse @ centred.T
-        length = np.sqrt(np.diag(inner))
-        np.testing.assert_allclose(everything @ everything.T, inner / np.outer(length, length), atol=1e-6)
+    inner = centred @ np.linalg.inv(np.cov(centred.T)) @ centred.T
+    length = np.sqrt(np.diag(inner))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduction, "KEPT", 1.0)
+        found = whitened(features, 5)
+    np.testing.assert_allclose(found @ found.T, inner / np.outer(length, length), atol=1e-6)
+
+
+def test_both_ways_to_the_components_agree() -> None:
+    """With fewer examples than features the other Gram matrix is taken: the same directions, up to signs."""
+    features = np.random.default_rng(0).normal(size=(60, 40))
+    wide = np.hstack([features, np.zeros((60, 40))])
+    one, other = whitened(features, 4), whitened(wide, 4)
+    np.testing.assert_allclose(one @ one.T, other @ other.T, atol=1e-8)
 
 
 def test_whitening_brings_out_what_varies_little() -> None:

@@ -239,7 +239,7 @@ def _duplicates(seen: _Seen, labels: list[str | None]) -> tuple[Alike, ...]:
     """Groups of equal and, where copies can be told from likeness, nearly equal examples."""
     data = seen.data
     if data.modality.copied:
-        _, together = near_duplicates(seen.features, seen.raw)
+        _, together = near_duplicates(seen.features, _of_one_contrast(seen.raw))
     else:
         first: dict[str, list[int]] = {}
         for at, key in enumerate(data.keys):
@@ -253,6 +253,12 @@ def _duplicates(seen: _Seen, labels: list[str | None]) -> tuple[Alike, ...]:
         )
         for members in together
     )
+
+
+def _of_one_contrast(raw: Floats) -> Floats:
+    """(n, P) raw inputs of mean 0 and deviation 1 each, so that a brighter copy is a copy."""
+    centred = raw - raw.mean(axis=1, keepdims=True)
+    return centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
 
 
 def _suspects(data: Dataset, features: Floats) -> tuple[Accused, ...] | None:

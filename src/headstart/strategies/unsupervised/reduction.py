@@ -11,6 +11,7 @@ from headstart.core.predictions import Floats
 
 Map = Literal["auto", "pca", "umap"]
 COMPONENTS = 16  # at most; benchmarks/bench_clusters.py measures 8 to 64
+EACH = 10  # examples for a component: of fewer, whitening makes noise as loud as what tells them apart
 KEPT = 0.99  # share of the variance that they carry, where fewer do
 NEIGHBOURS = 15  # of UMAP
 
@@ -23,13 +24,22 @@ def whitened(features: Floats, components: int = COMPONENTS) -> Floats:
         components: at most so many; fewer where fewer carry `KEPT` of the variance.
     """
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    values, axes = np.linalg.eigh(centred.T @ centred / max(len(centred), 1))
-    values, axes = np.maximum(values[::-1], 0.0), axes[:, ::-1]
+    values, axes = _principal(centred)
     held = np.cumsum(values) / max(values.sum(), np.finfo(float).tiny)
-    enough = min(int(np.searchsorted(held, KEPT)) + 1, components, max(len(centred) - 1, 1))
+    enough = min(int(np.searchsorted(held, KEPT)) + 1, components, max(len(centred) // EACH, 2))
     enough = min(enough, max(int((values > 1e-10 * values[0]).sum()), 1))
     scaled = centred @ (axes[:, :enough] / np.sqrt(np.maximum(values[:enough], np.finfo(float).tiny)))
     return scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
+
+
+def _principal(centred: Floats) -> tuple[Floats, Floats]:
+    """Variances and (D, k) axes, the largest first; by the smaller of the two Gram matrices."""
+    if len(centred) >= centred.shape[1]:
+        values, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+        return np.maximum(values[::-1], 0.0), axes[:, ::-1]
+    values, left = np.linalg.eigh(centred @ centred.T / len(centred))
+    values, left = np.maximum(values[::-1], 0.0), left[:, ::-1]
+    return values, centred.T @ left / np.maximum(np.sqrt(values * len(centred)), 1e-12)
 
 
 def _pca(directions: Floats, seed: int) -> Floats:  # noqa: ARG001 - nothing is drawn
