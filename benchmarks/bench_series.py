@@ -39,6 +39,7 @@ from headstart.evaluation.folds import OutOfFold, fold_maps
 from headstart.evaluation.verdict import compare
 from headstart.features.extract import extract
 from headstart.metrics.scores import metric
+from headstart.modalities.series.baselines import SHAPES
 from headstart.modalities.series.reader import SeriesReader
 from headstart.pretraining.run import pretrain
 from headstart.sources.load import load
@@ -100,6 +101,8 @@ def run(name: str, minutes: float, store: Store) -> Row:
     )  # fmt: skip
     others = [PlanLearner(called, "transfer", plan("linear"), {one.name: one}, store) for called, one in nets.items()]
     others.append(PlanLearner("fracast all-stages", "transfer", plan("all-stages"), every, store))
+    if "dtw" not in data.modality.controls:  # above 500 series all its folds would take too long; one fit does not
+        others.append(PlanLearner("dtw", "control", plan("dtw"), {SHAPES.name: SHAPES}, store))
     right: dict[str, float] = {}
     for one in (*found.closed, *others):
         fitted = one.fit(train, seed=0, features=features)

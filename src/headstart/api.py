@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart import runs
+from headstart import exhibits, runs
 from headstart.advisor import work as work_file
 from headstart.advisor.account import histories, record
 from headstart.advisor.advise import AdviceResult, options
 from headstart.advisor.arms import strategies as known_strategies
+from headstart.advisor.banner import NO_BUDGET, facts
 from headstart.advisor.clock import Clock
-from headstart.advisor.compare import NO_BUDGET, Wanted, check_folder, columns
+from headstart.advisor.compare import Wanted, check_folder, columns
 from headstart.advisor.compare import compare as compared
 from headstart.advisor.glance import glance
 from headstart.advisor.self_test import self_test as tested
@@ -28,10 +29,12 @@ from headstart.core.record import Record, Verdict
 from headstart.data.dataset import Dataset
 from headstart.data.labelled import Where
 from headstart.data.store import Store
+from headstart.evaluation.closing import next_steps, shown
 from headstart.evaluation.delivery import Asked as Deliver
 from headstart.metrics.scores import deciding
 from headstart.metrics.scores import metric as metric_named
 from headstart.modalities import catalog as kinds
+from headstart.report.comparison import write as write_comparison
 from headstart.report.page import write as write_report
 from headstart.runs import Prediction, Saved
 from headstart.sources.access import NOTHING_SPECIAL, Access
@@ -77,8 +80,12 @@ class Result:
         score, source = r.score, r.sources[0].name if r.sources else "no source"
         return (
             f"{r.strategy} from {source}: {r.metric} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] "
-            f"on {score.n} examples ({score.on})\n{r.verdict.sentence}\n{r.seconds.total:.0f} s, {self.run}"
+            f"on {score.n} examples ({score.on})\n"
+            + "\n".join((r.verdict.sentence, *next_steps(r), f"{r.seconds.total:.0f} s, {self.run}"))
         )
+
+    def _repr_html_(self) -> str:
+        return shown(self.record).html()
 
 
 def read(
@@ -149,7 +156,7 @@ def fit(
         seed: of everything random.
         replay: a `work.json` to repeat.
         access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
-        thumbnails: show the worst mistakes in the report.
+        thumbnails: show examples in the report, and what answers on them rest on.
         self_test: also count, beyond the minutes, how often a gain is claimed on this data where there is none.
         progress: where steps are shown.
 
@@ -195,6 +202,7 @@ def advise(
     asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
     with tempfile.TemporaryDirectory() as scratch:
         question = Question(data, asked, tuple(loaded.values()), wanted[1], Path(scratch))
+        shown.begins(facts(question, "leave-one-out; nothing is trained for keeps"))
         found = survey(question, None, store, shown, clock)
         with clock.stage("select"):
             seen = glance(found.bench, found.arms, found.work.sources, metric_named(asked.metric))
@@ -232,8 +240,8 @@ def compare(
         epochs: tried at most by whatever trains.
         metric: that orders the table, and that gains are measured in; as `fit` has it where none is named.
         group: a column whose equal values never cross a fold.
-        out: a folder for `comparison.json`, `predictions.parquet` and the work; what is done there is not done again,
-            whatever the table was that it was done for.
+        out: a folder for `comparison.json`, its page, `predictions.parquet` and the work; what is done there is not
+            done again, whatever the table was that it was done for.
         seed: of everything random.
         access: what is allowed when sources are loaded.
         progress: where steps are shown; told beforehand how long it will take.
@@ -251,7 +259,9 @@ def compare(
     loaded = _loaded(data.modality.fitting(named), access, shown, clock)
     asked = _asked(data, target, loaded, wanted, None, NO_BUDGET, metric, "auto", seed)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
-    return compared(Wanted(question, controls, seeds, epochs), store, shown, clock)
+    found = compared(Wanted(question, controls, seeds, epochs), store, shown, clock)
+    write_comparison(folder)
+    return found
 
 
 def load(run: str | Path) -> Result:
@@ -298,6 +308,7 @@ def _surveyed(
 ) -> Survey:
     """The survey; a mistake that shows there leaves nothing behind, unless earlier work can be resumed."""
     work = runs.begin(runs.free(finished), question.asked, replayed)
+    shown.begins(facts(question))
     resumable = any((question.folder / "units").glob("*"))
     try:
         return survey(question, work, store, shown, clock)
@@ -314,9 +325,9 @@ def _finish(found: Survey, finished: Path, clock: Clock, thumbnails: bool, self_
     with clock.stage("evaluate"):
         written = stating(tested(found, study.done) if self_test else None, _record(found, study, clock))
         aside = runs.write(folder, written, study, histories(study), found.cards)
-        held = () if found.bench.test is None else found.bench.test.items
-        examples = runs.examples(aside, (*found.bench.data.items, *held)) if thumbnails else None
-        write_report(aside, examples=examples, called=finished)
+        if thumbnails:
+            exhibits.write(aside, found.data, found.bench.progress)
+        write_report(aside, called=finished)
         runs.publish(folder, finished)
     return Result(written, finished)
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from headstart.advisor.ladder import final
 from headstart.advisor.study import Study
 from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
-from headstart.core.predictions import Floats
+from headstart.core.predictions import Floats, Ints
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.core.protocols import State
 from headstart.core.record import Record
-from headstart.data.dataset import Item
+from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.evaluation import evidence as kept
 from headstart.evaluation.class_weights import Reading
@@ -31,7 +31,6 @@ from headstart.features.backends import FLOAT32, Mode
 from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
 from headstart.modalities.catalog import reader
-from headstart.report.inputs import mistakes
 from headstart.sources.card import Card
 from headstart.sources.formats.checks import said, sha256
 from headstart.sources.load import again, load, rebuild
@@ -39,7 +38,6 @@ from headstart.training.checkpoint import strip
 from headstart.training.plan_learner import FittedAny, FittedNet, FittedSolve
 
 RECORD = "record.json"
-PICTURES = 12  # in the report
 SAID = 0.5  # probability from which a label is named
 
 
@@ -212,13 +210,6 @@ def copy(run: Path, to: Path) -> Path:
     return to
 
 
-def examples(run: Path, items: Iterable[Item]) -> dict[str, bytes | str]:
-    """The run's most confident mistakes as a report shows them, by example name."""
-    shown = reader(read_record(run).data.modality).shown
-    wanted = set(mistakes(run, PICTURES))
-    return {item.name: shown(item) for item in items if item.name in wanted}
-
-
 @dataclass(frozen=True)
 class Prediction:
     """What the delivered model says of one example.
@@ -303,17 +294,25 @@ class Saved:
         """One prediction an example, in order."""
         several = [given] if isinstance(given, str | Path) else given
         data = reader(self.kind).inputs(several, self.task, self.column)
+        stated = self.stated(data, progress)
+        say = {"classification": self._class, "multi-label": self._labels, "regression": self._number}[self.task.kind]
+        return [say(item.name, row) for item, row in zip(data.items, stated, strict=True)]
+
+    def stated(self, data: Dataset, progress: Progress) -> Floats:
+        """(n, K) calibrated probabilities, or numbers, of prepared examples."""
         features = FeatureTable({}, self.store)
         if self.sources:
             raw = {one.name: one for one in (data.modality.baseline, *data.modality.controls.values())}
             read = [raw.get(one.name, one) for one in self.sources]  # of tables these know the columns
             features = extract(read, data, self.store, progress, self.modes)
-        stated = self.reading.stated(self.fitted.predict(data, features).probabilities)
-        say = {"classification": self._class, "multi-label": self._labels, "regression": self._number}[self.task.kind]
-        return [say(item.name, row) for item, row in zip(data.items, stated, strict=True)]
+        return self.reading.stated(self.fitted.predict(data, features).probabilities)
+
+    def named(self, stated: Floats) -> Ints:
+        """(n,) codes of the classes that are named, of the surest labels, 0 of numbers."""
+        return (stated * self.reading.weights).argmax(axis=1)
 
     def _class(self, name: str, row: Floats) -> Prediction:
-        code = int((row * self.reading.weights).argmax())
+        code = int(self.named(row[None])[0])
         each = {label: float(p) for label, p in zip(self.task.classes, row, strict=True)}
         return Prediction(name, self.task.classes[code], float(row[code]), each)
 

@@ -10,6 +10,7 @@ import pytest
 import headstart as hs
 from headstart.advisor import cells as cells_
 from headstart.core.comparison import NONE, ComparisonRecord
+from headstart.core.progress import Silent, Standing
 from headstart.evaluation import evidence as kept
 from headstart.evaluation.compare import figures
 from headstart.metrics.scores import metric
@@ -90,16 +91,15 @@ def test_asked_again_nothing_is_computed(made: tuple[ComparisonRecord, Path], ph
     assert timeless(again) == timeless(record)
 
 
-class _Told:
+class _Told(Silent):
     """Progress that keeps what is said."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.standings: list[Standing] = []
 
-    def step(self, name: str, total: float | None = None) -> Any:
-        from headstart.core.progress import Silent
-
-        return Silent().step(name, total)
+    def scored(self, standing: Standing) -> None:
+        self.standings.append(standing)
 
     def say(self, text: str) -> None:
         self.lines.append(text)
@@ -112,6 +112,12 @@ def test_a_larger_table_computes_only_what_is_new(made: tuple[ComparisonRecord, 
     wider = compare(photos, out, strategies=[*CLOSED, "prototype"], progress=told)
     assert wider.work_done == {"units_computed": 2 * 2 * 5, "units_resumed": before}
     assert told.lines[0].startswith("2 cells to do, 20 pieces of work: about")
+    last = [one for one in told.standings if one.done]
+    assert {(one.arm, one.source) for one in last} == {(cell.strategy, cell.source) for cell in wider.cells}
+    for one in last:  # by the names that its row has, and with the score that it gets
+        (cell,) = (cell for cell in wider.cells if (cell.strategy, cell.source) == (one.arm, one.source))
+        assert cell.score is not None
+        assert (one.score, one.on) == (pytest.approx(cell.score.value, abs=1e-6), "10 of 10 folds")
     longer = compare(photos, out, seeds=3)
     assert longer.work_done == {"units_computed": before // 2, "units_resumed": before}
 

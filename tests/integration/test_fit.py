@@ -31,7 +31,7 @@ MINUTES = 0.02  # too few for any gradient arm
 PUBLISHED = Path(__file__).parents[2] / "docs" / "record.schema.json"
 FILES = {
     "record.json", "work.json", "model.safetensors", "model.json", "card.json", "history.jsonl", "predictions.parquet",
-    "report.html",
+    "report.html", "exhibits.json",
 }  # fmt: skip
 KEYS = {  # of DESIGN 7; "" is the record itself
     "": "schema setting tasks data sources strategy stages metric score control gain verdict decision reason "

@@ -14,9 +14,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 import headstart
-from headstart.cli import options
+from headstart.advisor.advise import AdviceResult, Row, Static
+from headstart.cli import advise as advise_
+from headstart.cli import compare as compare_
+from headstart.cli import fit as fit_
+from headstart.cli import options, output
 from headstart.cli import progress as progress_
 from headstart.cli.fit import default_out
 from headstart.cli.main import main
@@ -132,10 +137,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def advise(path: str, **asked: Any) -> Any:
         seen.append({"path": path, **asked})
-        row = {"strategy": "linear", "source": "s:a", "stages": ("last",), "estimate": 0.8, "low": 0.7, "high": 0.9}
-        rows = (SimpleNamespace(**row, minutes=0.25, reason="the best that was measured"),)
-        said = {"to_json": lambda: '{"rows": []}', "text": lambda: "Measured: small,\nsimilar.", "metric": "accuracy"}
-        return SimpleNamespace(rows=rows, warnings=("few labels",), **said)
+        row = Row("linear", "transfer", "s:a", ("last",), 0.8, 0.7, 0.9, 0.25, "the best that was measured")
+        advice_ = _record().advice.model_copy(update={"quadrant": "small and similar"})
+        static = (Static("s:a", 75.1, 4_652_008),)
+        return AdviceResult((row,), advice_, "accuracy", static=static, warnings=("few labels",))
 
     def compare(path: str, **asked: Any) -> Any:
         seen.append({"path": path, **asked})
@@ -208,6 +213,35 @@ def test_fit_prints_results_and_progress_apart(calls: list[dict[str, Any]], caps
     assert "2 files" in err
 
 
+@pytest.mark.parametrize("given", [["--quiet"], ["--json"], []])
+def test_progress_leaves_standard_output_alone_and_quiet_shows_none(
+    given: list[str], calls: list[dict[str, Any]], capsys: Capture
+) -> None:
+    assert main(["fit", "photos", *given]) == 0
+    out, err = capsys.readouterr()
+    assert "read (2)" not in out
+    assert ("read (2)" in err) is (given != ["--quiet"])
+    assert "\x1b" not in out + err
+    if given == ["--json"]:
+        assert json.loads(out)["verdict"]["claim"] == "helped"
+    else:
+        assert "Transfer helped." in out
+
+
+def test_a_narrow_terminal_shows_names_scores_and_seconds(
+    calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Console(file=io.StringIO(), force_terminal=True, width=72, no_color=True, highlight=False, markup=False)
+    for module in (output, fit_):
+        monkeypatch.setattr(module, "console", lambda: made)
+    assert main(["fit", "photos", "--quiet"]) == 0
+    said = Text.from_ansi(made.file.getvalue()).plain.splitlines()  # type: ignore[attr-defined]
+    head, row = (next(line for line in said if word in line) for word in ("[interval]", "linear  "))
+    assert max(map(len, said)) <= 72
+    assert head.split() == ["name", "source", "accuracy", "[interval]", "seconds", "why"]
+    assert row.split() == ["linear", "s:a", "0.860", "[0.830,", "0.890]", "12.3", "best"]
+
+
 def test_compare_passes_everything_on_and_prints_a_table(
     calls: list[dict[str, Any]], capsys: Capture, tmp_path: Path
 ) -> None:
@@ -237,12 +271,26 @@ def test_compare_passes_everything_on_and_prints_a_table(
         "+0.041 [-0.012, +0.094] 12.3 undecided",
         "the strongest control",
         "the loss is not finite",
-        "240 examples, 5 folds on each of 3 maps",
+        "240 photos, 5 folds on each of 3 maps",
         "note: within",
-        f"kept: {tmp_path}",
+        f"report: {tmp_path / 'report.html'}",
     ):
         assert expected in " ".join(out.split()), expected
     assert "\x1b" not in out
+
+
+def test_a_narrow_terminal_shows_the_gains_of_a_comparison(
+    calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Console(file=io.StringIO(), force_terminal=True, width=72, no_color=True, highlight=False, markup=False)
+    for module in (output, compare_, advise_):
+        monkeypatch.setattr(module, "console", lambda: made)
+    assert main(["compare", "photos", "--quiet"]) == 0
+    assert main(["advise", "photos", "--quiet"]) == 0
+    said = [line.split() for line in Text.from_ansi(made.file.getvalue()).plain.splitlines()]  # type: ignore[attr-defined]
+    assert ["source", "strategy", "accuracy", "gain", "[interval]"] in said
+    assert ["s:a", "linear", "0.860", "+0.041", "[-0.012,", "+0.094]", "undecided"] in said
+    assert ["strategy", "source", "accuracy", "[interval]", "minutes", "reason"] in said
 
 
 def test_a_comparison_has_a_folder_by_the_name_of_its_data(calls: list[dict[str, Any]]) -> None:
@@ -271,29 +319,44 @@ def test_advise_and_predict_print_tables(calls: list[dict[str, Any]], capsys: Ca
     assert main(["advise", "photos", "--minutes", "1"]) == 0
     assert main(["predict", "runs/photos", "x.jpg", "y.jpg"]) == 0
     out = capsys.readouterr().out
-    for expected in ("0.800 [0.700, 0.900]", "the best that was measured", "small,\nsimilar.", "note: few labels"):
+    measured = "Measured: small and similar (120 labels a class"
+    for expected in ("0.800 [0.700, 0.900]", "the best that was measured", measured, "note: few labels"):
         assert expected in out, expected
     assert out.count("0.750") == 2
     assert calls[0]["minutes"] == 1
     assert calls[1] == {"run": "runs/photos"}
 
 
-def test_report_is_kept_or_written_and_opened(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_report_is_written_and_opened(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     (tmp_path / "record.json").write_text(_record().to_json())
-    page = tmp_path / "report.html"
+    page, kept = tmp_path / "report.html", tmp_path / "exhibits.json"
     assert main(["report", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{page}\n"
     assert "Transfer helped." in page.read_text()
-    page.write_text("with pictures")
+    kept.write_text("{}")
     assert main(["report", str(tmp_path), "--open"]) == 0
-    assert page.read_text() == "with pictures"
+    assert kept.exists()
     assert opened == [page.as_uri()]
     assert main(["report", str(tmp_path), "--no-thumbnails"]) == 0
+    assert not kept.exists()
     assert "Transfer helped." in page.read_text()
     assert main(["report", str(tmp_path / "none")]) == 2
     assert "expected the folder of a finished run" in capsys.readouterr().err
+
+
+def test_several_runs_have_one_page(capsys: Capture, tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("one", "two")]
+    for run in runs:
+        run.mkdir()
+        (run / "record.json").write_text(_record().to_json())
+    assert main(["report", *map(str, runs)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'side-by-side.html'}\n"
+    assert main(["report", *map(str, runs), "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_text() == (tmp_path / "side-by-side.html").read_text()
+    assert main(["report", str(runs[0]), "--out", str(tmp_path / "page.html")]) == 2
+    assert "expected at least two runs, got 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("equal", "status"), [(True, 0), (False, 1)])

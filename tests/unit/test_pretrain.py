@@ -1,6 +1,7 @@
 """`pretrain`: made series, rounds that outlive a kill, a folder that is a source."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,19 @@ def test_made_series_are_of_five_kinds_and_scaled() -> None:
     assert len({kind(32, np.random.default_rng(1)).tobytes() for kind in KINDS}) == 5
 
 
+class Told(Silent):
+    """Keeps what it begins with."""
+
+    def begins(self, facts: Mapping[str, str]) -> None:
+        self.facts = facts
+
+
 def test_it_learns_and_the_folder_is_a_source(tmp_path: Path) -> None:
-    done = pretrain([sines(tmp_path / "sines.npz")], out=tmp_path / "source", minutes=1, generated=20)
+    told = Told()
+    given = [sines(tmp_path / "sines.npz")]
+    done = pretrain(given, out=tmp_path / "source", minutes=1, generated=20, progress=told)
+    assert told.facts["data"] == "sines.npz, 20 made series; labels are not looked at"
+    assert told.facts["time"] == "1 min; seed 0"
     losses = [one["loss"] for one in done.record["losses"]]
     assert len(losses) == 6
     assert losses[-1] < 0.8 * losses[0]

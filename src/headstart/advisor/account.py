@@ -28,6 +28,7 @@ from headstart.core.record import (
     Verdict,
 )
 from headstart.data.dataset import Dataset
+from headstart.evaluation.closing import gained, wrong
 from headstart.evaluation.figures import Figures
 from headstart.evaluation.folds import FOLDS
 from headstart.evaluation.transfer_measures import measures
@@ -89,7 +90,7 @@ def record(
         scores=dict(figures.scores),
         control=_control(study, judged),
         gain=Gain.model_validate(score(judged.gain, len(judged.index), "out-of-fold").model_dump()),
-        verdict=_verdict(study, judged),
+        verdict=_verdict(study, judged, data.modality.name),
         decision=study.decision,
         audit=_audit(figures.audit, judged.gain),
         reason=_reason(study, judged),
@@ -194,33 +195,37 @@ def levelled(done: Sequence[Done]) -> bool:
     return max(curve[-third:]) - max(curve[:-third]) < LEVELLED
 
 
-def _verdict(study: Study, judged: Comparison) -> Verdict:
+def _verdict(study: Study, judged: Comparison, modality: str) -> Verdict:
     helped = {"helped": True, "hurt": False, "undecided": None}[judged.claim]
     return Verdict(
         claim=judged.claim,
         helped=helped,
         transfer=judged.transfer,
         control=judged.control,
-        sentence=sentence(study, judged),
+        sentence=sentence(study, judged, modality),
         labels_to_decide=judged.labels_to_decide,
     )
 
 
-def sentence(study: Study, judged: Comparison) -> str:
-    """The verdict in one sentence."""
-    metric = metric_named(study.work.asked.metric)
-    unit, times, digits = (" points", 100, 1) if metric.share else ("", 1, 3)
-    ends = [f"{end * times:+.{digits}f}" for end in (judged.gain.value, judged.gain.low, judged.gain.high)]
-    figures = f"{ends[0]}{unit} [{ends[1]}, {ends[2]}] of {metric.name}"
-    within = "" if levelled(study.done[judged.control]) else ", within this budget"
-    against = f"{judged.transfer} over {judged.control}, the strongest control{within}"
-    if judged.claim == "undecided":
-        more = judged.labels_to_decide
-        need = (
-            f"about {more} more labels would decide it" if more else "more labels of this kind would hardly decide it"
-        )
-        return f"Undecided: {figures}, {against}; {need}."
-    return f"Transfer {judged.claim}: {figures}, {against}."
+def sentence(study: Study, judged: Comparison, modality: str) -> str:
+    """The verdict in one sentence, and how often what is delivered is wrong."""
+    figures, kind = study.figures, study.evidence.kind
+    even = levelled(study.done[judged.control])
+    claim = gained(judged, study.work.asked.metric, levelled=even, rival=_rival(study, judged))
+    return f"{claim}; {wrong(kind, figures.scores, figures.n, figures.on, modality, figures.off)}."
+
+
+def _rival(study: Study, judged: Comparison) -> tuple[str, int] | None:
+    """The best transfer arm that scored higher than the one that stands for transfer, on fewer examples."""
+    sign = 1.0 if metric_named(study.work.asked.metric).higher_is_better else -1.0
+    stands, n = study.figures.arms[judged.transfer]
+    others = {
+        arm: (sign * value.value, count)
+        for arm, (value, count) in study.figures.arms.items()
+        if study.evidence.roles[arm] == "transfer" and count < n and sign * value.value > sign * stands.value
+    }
+    best = max(others, key=lambda arm: others[arm][0], default=None)
+    return None if best is None else (best, others[best][1])
 
 
 def _audit(gain: Interval | None, claimed: Interval) -> Audit | None:

@@ -14,6 +14,7 @@ from headstart.advisor.study import bound
 from headstart.advisor.work import Work
 from headstart.core.protocols import Role
 from headstart.core.record import Advice, StageScore
+from headstart.core.shown import Shown
 from headstart.metrics.scores import metric as metric_named
 from headstart.selection.outlook import outlook
 from headstart.selection.rank import ranked
@@ -75,6 +76,25 @@ class AdviceResult:
         static = [asdict(one) for one in self.static]
         said = {"rows": rows, "ranking": ranking, "static": static, "advice": self.advice.model_dump()}
         return json.dumps({"schema": 1, "metric": self.metric, **said})
+
+    def shown(self) -> Shown:
+        """The table of options and the sentences."""
+        columns = ("strategy", "source", "stage", f"{self.metric} [interval]", "minutes", "reason")
+        rows = tuple(
+            (
+                row.strategy, row.source or "-", ", ".join(row.stages) or "-",
+                f"{row.estimate:.3f} [{row.low:.3f}, {row.high:.3f}]", f"{row.minutes:.1f}", row.reason,
+            )
+            for row in self.rows
+        )  # fmt: skip
+        below = (*self.text().splitlines(), *(f"note: {one}" for one in self.warnings))
+        return Shown("What is likely to work, and what it would cost", rows, columns, columns[3:5], below)
+
+    def __str__(self) -> str:
+        return str(self.shown())
+
+    def _repr_html_(self) -> str:
+        return self.shown().html()
 
     def text(self) -> str:
         """Sentences on the features and on the quadrant."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.advisor.arms import arms
 from headstart.advisor.budget import FOLD, wish
-from headstart.advisor.ladder import Bench, measure
+from headstart.advisor.ladder import Bench, measure, standing
 from headstart.advisor.ledger import Done
 from headstart.core.comparison import NONE, CellRecord
 from headstart.core.plan import Plan, Solve
@@ -18,7 +18,7 @@ from headstart.core.progress import Step
 from headstart.core.protocols import Role
 from headstart.data.dataset import Modality
 from headstart.data.store import Store
-from headstart.evaluation.folds import Unit, units
+from headstart.evaluation.folds import FOLDS, Unit, units
 from headstart.features.backends import FLOAT32, Mode
 from headstart.sources.load import load
 from headstart.sources.source import Source
@@ -176,7 +176,14 @@ def solved(table: Sequence[Cell], bench: Bench, counting: Counting) -> dict[str,
                 counting.begin(cell.name, unit.name)
                 found[cell.name].append(measure(bench, cell.learner, unit))
                 counting.end()
+                _tell(bench, cell, found[cell.name])
     return found
+
+
+def _tell(bench: Bench, cell: Cell, done: Sequence[Done]) -> None:
+    """How a cell stands, by the names that its row has."""
+    stands = standing(bench, cell.learner, done, FOLDS * len(bench.maps))
+    bench.progress.scored(replace(stands, arm=cell.strategy, source=cell.source))
 
 
 def trained(cell: Cell, bench: Bench, counting: Counting) -> Iterator[Done]:
@@ -189,6 +196,7 @@ def trained(cell: Cell, bench: Bench, counting: Counting) -> Iterator[Done]:
         DivergedError: training did.
     """
     n, longest, tries = len(bench.data), cell.learner.longest, len(cell.learner.choices)
+    scored: list[Done] = []
     for repeat in range(len(bench.maps)):
         where = f"{cell.name}, seed {repeat + 1} of {len(bench.maps)}"
         counting.begin(where, cell.choosing(repeat) or "", n * FOLD * (1 - INNER) * epochs_run(tries, longest))
@@ -198,8 +206,10 @@ def trained(cell: Cell, bench: Bench, counting: Counting) -> Iterator[Done]:
         learner = replace(cell.learner, plan=Plan.from_json(chosen.plan or ""), step=counting)
         for unit in cell.units(repeat):
             counting.begin(f"{where}, fold {unit.fold + 1}", unit.name, n * FOLD * longest)
-            yield measure(bench, learner, unit)
+            scored.append(measure(bench, learner, unit))
+            yield scored[-1]
             counting.end()
+            _tell(bench, cell, scored)
 
 
 def _chosen(cell: Cell, bench: Bench, repeat: int, counting: Counting) -> Done:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.advisor import banner
 from headstart.advisor import work as work_file
 from headstart.advisor.account import data_record, levelled, score, source_record, versions
 from headstart.advisor.cells import Cell, Counting, cells, solved, trained
@@ -35,7 +36,6 @@ from headstart.sources.preconditions import check_readable, check_unseen
 from headstart.training.loop import DivergedError
 
 NAME = "comparison.json"
-NO_BUDGET = 1e6  # minutes: whatever was asked for is affordable
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ def compare(wanted: Wanted, store: Store, progress: Progress, clock: Clock) -> C
         UserError: the data cannot be learned from, a source cannot read it, or no cell applies or comes through.
     """
     question, data = wanted.question, wanted.question.data
+    times = f", {wanted.seeds} times over" * (wanted.seeds > 1)
+    progress.begins(banner.facts(question, f"out of fold: {FOLDS} folds{times}, everything on the same ones"))
     sources = {one.name: one for one in question.sources}
     for one in question.sources:
         check_readable(one.card, data)

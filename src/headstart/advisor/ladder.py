@@ -12,10 +12,11 @@ from headstart.advisor.ledger import Done, Ledger
 from headstart.advisor.work import Climb
 from headstart.core.plan import Plan
 from headstart.core.predictions import Floats
-from headstart.core.progress import Progress
+from headstart.core.progress import Progress, Standing
 from headstart.core.protocols import Features
 from headstart.data.dataset import Dataset
-from headstart.evaluation.folds import OutOfFold, Unit, units
+from headstart.evaluation.folds import FOLDS, OutOfFold, Unit, units
+from headstart.metrics.scores import deciding
 from headstart.training.plan_learner import INNER, FittedAny, FittedNet, PlanLearner
 from headstart.training.trials import epochs_run
 
@@ -30,6 +31,7 @@ class Bench:
         data: all that is not test.
         test: the test part, or None.
         maps: (R, n) fold numbers.
+        metric: that decides; None is the usual one for the kind of task.
     """
 
     data: Dataset
@@ -39,6 +41,7 @@ class Bench:
     ledger: Ledger
     progress: Progress
     seed: int
+    metric: str | None = None
 
     def fold(self, unit: Unit) -> tuple[Dataset, Dataset]:
         """Training and held-out part of a unit."""
@@ -77,14 +80,40 @@ def tier0(bench: Bench, learners: Sequence[PlanLearner], oof: OutOfFold) -> dict
     by_fold = zip(*(units(one.name, len(oof.maps)) for one in learners), strict=True)
     work = [(one, unit) for fold in by_fold for one, unit in zip(learners, fold, strict=True)]
     found: dict[str, list[Done]] = {}
-    with bench.progress.step("closed forms", len(work)) as step:
+    maps = f", {len(oof.maps)} fold maps" if len(oof.maps) > 1 else ""
+    with bench.progress.step(f"closed forms{maps}", len(work)) as step:
         for learner, unit in work:
             step.note(learner.name)
             done = measure(bench, learner, unit)
             oof.put(unit, done.probabilities)
             found.setdefault(learner.name, []).append(done)
+            bench.progress.scored(standing(bench, learner, found[learner.name], FOLDS * len(oof.maps)))
             step.advance()
     return found
+
+
+def standing(bench: Bench, learner: PlanLearner, done: Sequence[Done], planned: int, of: int = 0) -> Standing:
+    """How an arm stands after its first folds, map after map.
+
+    Args:
+        bench: that it is measured on.
+        learner: the arm.
+        done: what each fold left, in order.
+        planned: folds that it gets.
+        of: folds that there are; those that are planned unless said.
+    """
+    metric, truth = deciding(bench.metric, bench.data.task.kind), bench.data.targets
+    scores: list[float] = []
+    for repeat, start in enumerate(range(0, len(done), FOLDS)):
+        part = done[start : start + FOLDS]
+        index = [np.flatnonzero(bench.maps[repeat] == fold) for fold in range(len(part))]
+        said = np.concatenate([one.probabilities for one in part])
+        scores.append(float(metric(said, truth[np.concatenate(index)])))
+    return Standing(
+        key=learner.name, arm=learner.name, source=done[-1].source or "", role=learner.role,
+        metric=metric.name, score=float(np.mean(scores)), on=f"{len(done)} of {of or planned} folds",
+        seconds=sum(one.seconds for one in done), done=len(done) == planned,
+    )  # fmt: skip
 
 
 def tune(bench: Bench, learner: PlanLearner, climb: Climb) -> tuple[PlanLearner, Done]:
@@ -105,6 +134,7 @@ def score(bench: Bench, resolved: PlanLearner, m: int, oof: OutOfFold) -> list[D
             step.note(f"fold {unit.fold + 1} of {m}")
             done.append(measure(bench, learning, unit))
             oof.put(unit, done[-1].probabilities)
+            bench.progress.scored(standing(bench, resolved, done, m, FOLDS))
     return done
 
 

@@ -18,7 +18,7 @@ from headstart.core.errors import UserError
 from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset
-from headstart.data.inspect import class_warnings, near_duplicates
+from headstart.data.inspect import LEAK, class_warnings, near_duplicates
 from headstart.data.split import FOLDS, hold_out
 from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
@@ -49,8 +49,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything the ladder needs."""
+    """Everything the ladder needs; and the data as it was read, what was left out of it included."""
 
+    data: Dataset
     bench: Bench
     arms: Arms
     work: Work
@@ -89,14 +90,14 @@ def survey(question: Question, work: Work | None, store: Store, progress: Progre
     caveats = dict.fromkeys(w for s in sources.values() for w in data.modality.caveats(data.items, s.input))
     warnings = (*class_warnings(train), *(w for s in sources.values() for w in preconditions(s.card, train)), *caveats)
     ledger = Ledger(question.folder)
-    bench = Bench(train, test, maps, features, ledger, progress, asked.seed)
+    bench = Bench(train, test, maps, features, ledger, progress, asked.seed, asked.metric)
     competitors = arms(
         question.strategies, sources=sources, modality=data.modality, untrained=untrained, task=data.task,
         stage=asked.stage, store=store,
     )  # fmt: skip
     cards = {name: source.card for name, source in sources.items()}
     return Survey(
-        bench, competitors, work, sources, cards, store, how, warnings,
+        data, bench, competitors, work, sources, cards, store, how, warnings,
         lambda w: work_file.write(question.folder, w),
     )  # fmt: skip
 
@@ -138,12 +139,20 @@ def time_solve() -> float:
 def grouped(data: Dataset, features: FeatureTable, raw: str, source: str) -> Dataset:
     """The data with near-duplicates joined into groups, the user's own groups kept whole."""
     if not data.modality.copied:
-        return data
+        return replace(data, duplicates=(*data.duplicates, *equal(data)))
     last = features.stages(source)[-1]
     thumbnails = features.of(raw, features.stages(raw)[0], data)
     alike, pairs = near_duplicates(features.of(source, last, data), thumbnails)
     found = tuple(tuple(data.items[i].name for i in members) for members in pairs)
     return replace(data, groups=joined(data.groups, alike), duplicates=(*data.duplicates, *found))
+
+
+def equal(data: Dataset) -> tuple[tuple[str, ...], ...]:
+    """Names of examples whose content is the same, group by group."""
+    named: dict[str, list[str]] = {}
+    for item in data.items:
+        named.setdefault(item.key, []).append(item.name)
+    return tuple(tuple(group) for group in named.values() if len(group) > 1)
 
 
 def suited(train: Dataset, features: FeatureTable) -> Dataset:
@@ -189,9 +198,8 @@ def without_leaks(data: Dataset, is_test: np.ndarray, crossing: np.ndarray) -> D
     train = data.take(np.flatnonzero(~is_test & ~crossing))
     if not crossing.any():
         return train
-    why = "nearly the same as an example of the test part"
-    leaks = tuple(SkippedFile(name=data.items[i].name, why=why) for i in np.flatnonzero(crossing))
-    said = f"{len(leaks)} training examples left out: {why}"
+    leaks = tuple(SkippedFile(name=data.items[i].name, why=LEAK) for i in np.flatnonzero(crossing))
+    said = f"{len(leaks)} training examples left out: {LEAK}"
     return replace(train, skipped=(*train.skipped, *leaks), warnings=(*train.warnings, said))
 
 

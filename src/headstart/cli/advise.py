@@ -1,8 +1,8 @@
 """`headstart advise`: what is likely to work, and what it would cost; nothing is kept."""
 
 from headstart.cli import options
-from headstart.cli.output import console, emit_text, plain, table
-from headstart.cli.progress import progress
+from headstart.cli.output import ROLES, console, emit_text, plain, table, without
+from headstart.cli.progress import showing, starting
 
 
 def advise(
@@ -27,41 +27,31 @@ def advise(
 ) -> None:
     """Measure what DATA and the sources have in common, and list the strategies with estimates and minutes."""
     sources, strategies = options.sources(source, origin, target), options.names(strategy)
-    from headstart import api
+    with showing(quiet) as shown:
+        with starting(shown):
+            from headstart import api  # it loads torch, which takes seconds
 
-    advice = api.advise(
-        data,
-        target=target,
-        text=text,
-        kind=options.kind(kind),
-        sources=sources,
-        strategies=strategies,
-        minutes=minutes,
-        metric=metric,
-        test=test,
-        group=group,
-        seed=seed,
-        access=options.access(licence, offline, trust, allow_missing),
-        progress=progress(quiet),
-    )
+        advice = api.advise(
+            data,
+            target=target,
+            text=text,
+            kind=options.kind(kind),
+            sources=sources,
+            strategies=strategies,
+            minutes=minutes,
+            metric=metric,
+            test=test,
+            group=group,
+            seed=seed,
+            access=options.access(licence, offline, trust, allow_missing),
+            progress=shown,
+        )
     if json:
         emit_text(advice.to_json())
         return
-    rows = [
-        (
-            row.strategy,
-            row.source or "-",
-            ", ".join(row.stages) or "-",
-            f"{row.estimate:.3f} [{row.low:.3f}, {row.high:.3f}]",
-            f"{row.minutes:.1f}",
-            row.reason,
-        )
-        for row in advice.rows
-    ]
-    columns = ("strategy", "source", "stage", f"{advice.metric} [interval]", "minutes", "reason")
-    out = console()
-    out.print(table(columns, rows, right=columns[3:5]))
-    for line in advice.text().splitlines():
+    said, out = advice.shown(), console()
+    if out.is_terminal and out.width < ROLES:
+        said = without(said, "stage")
+    out.print(table(said.columns, said.rows, right=said.right, cut=("source", "stage", "reason")))
+    for line in said.below:
         out.print(plain(line))
-    for warning in advice.warnings:
-        out.print(f"note: {plain(warning)}")

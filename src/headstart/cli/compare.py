@@ -1,18 +1,19 @@
 """`headstart compare`: a table of every strategy on every source, and the controls, on the same folds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headstart.cli import options
-from headstart.cli.output import console, emit_text, interval, plain, table
-from headstart.cli.progress import progress
+from headstart.cli.output import ROLES, console, emit_text, plain, table, without
+from headstart.cli.progress import showing, starting
 from headstart.core.errors import UserError
 
 if TYPE_CHECKING:
-    from headstart.core.comparison import CellRecord, ComparisonRecord
+    from headstart.core.comparison import ComparisonRecord
 
 
 def _count(option: str) -> Callable[[int | None], int | None]:
@@ -70,24 +71,26 @@ def compare(
     """Measure every strategy on every source of DATA, as long as it takes; what was done before is not done again."""
     named, asked = options.sources(sources, origin, target), options.names(strategies)
     folder = Path(out) if out is not None else Path("comparisons", options.named(data))
-    from headstart import api
+    with showing(quiet) as shown:
+        with starting(shown):
+            from headstart import api  # it loads torch, which takes seconds
 
-    record = api.compare(
-        data,
-        target=target,
-        text=text,
-        kind=options.kind(kind),
-        sources=named,
-        strategies=asked,
-        seeds=seeds,
-        epochs=epochs,
-        metric=metric,
-        group=group,
-        out=folder,
-        seed=seed,
-        access=options.access(licence, offline, trust, allow_missing),
-        progress=progress(quiet),
-    )
+        record = api.compare(
+            data,
+            target=target,
+            text=text,
+            kind=options.kind(kind),
+            sources=named,
+            strategies=asked,
+            seeds=seeds,
+            epochs=epochs,
+            metric=metric,
+            group=group,
+            out=folder,
+            seed=seed,
+            access=options.access(licence, offline, trust, allow_missing),
+            progress=shown,
+        )
     if json:
         emit_text(record.to_json())
     else:
@@ -95,27 +98,14 @@ def compare(
 
 
 def _show(record: "ComparisonRecord", folder: Path) -> None:
-    columns = ("source", "strategy", "stage", f"{record.metric} [interval]", "gain [interval]", "seconds", "")
-    rows = [
-        (c.source, c.strategy, ", ".join(c.stages) or "-", interval(c.score), _gain(c), f"{c.seconds:.1f}", _said(c))
-        for c in record.cells
-    ]
-    out = console()
-    out.print(table(columns, rows, right=columns[3:6]))
-    n = record.data.n_train
-    out.print(
-        f"{n} examples, {record.folds} folds on each of {record.seeds} maps; gains are paired, over the strongest"
-    )
-    out.print("control, and hold for all rows at once (90%)")
-    for note in (*record.data.warnings, *record.notes):
-        out.print(f"note: {plain(note)}")
-    out.print(f"kept: {folder}", soft_wrap=True)
-
-
-def _gain(cell: "CellRecord") -> str:
-    gain = cell.gain
-    return "-" if gain is None else f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
-
-
-def _said(cell: "CellRecord") -> str:
-    return cell.claim or cell.why or ("control" if cell.role == "control" else "")
+    shown, out = record.shown(), console()
+    if out.is_terminal and out.width < ROLES:
+        shown = without(shown, "stage", "seconds", f"{record.metric} [interval]")
+        scores = [f"{c.score.value:.3f}" if c.score else "-" for c in record.cells]
+        rows = tuple((a, b, score, *rest) for (a, b, *rest), score in zip(shown.rows, scores, strict=True))
+        columns = (*shown.columns[:2], record.metric, *shown.columns[2:])
+        shown = replace(shown, rows=rows, columns=columns, right=(record.metric, *shown.right))
+    out.print(table(shown.columns, shown.rows, right=shown.right, cut=("source", "stage", "")))
+    for line in shown.below:
+        out.print(plain(line))
+    out.print(f"report: {folder / 'report.html'}", soft_wrap=True)

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, cast
 import typer
 
 from headstart.cli import options
-from headstart.cli.output import console, emit_text, interval, plain, table
-from headstart.cli.progress import progress
+from headstart.cli.output import ROLES, console, emit_text, plain, table
+from headstart.cli.progress import showing, starting
 from headstart.core.record import Record
 
 Deliver = Annotated[
@@ -25,6 +25,8 @@ Out = Annotated[
 Replay = Annotated[
     str | None, typer.Option("--replay", metavar="work.json", help="Do the work that another run was given.")
 ]
+
+COLOURS = {"helped": "green", "hurt": "red", "undecided": "yellow"}
 
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="Count how often a gain is claimed on this data where there is none.")
@@ -60,29 +62,31 @@ def fit(
     """Learn from DATA, with transfer where it helps, and keep the model, the record and the report."""
     sources, strategies = options.sources(source, origin, target), options.names(strategy)
     kept = cast("Literal['auto', 'transfer', 'control']", deliver)  # its option lets nothing else through
-    from headstart import api
+    with showing(quiet) as shown:
+        with starting(shown):
+            from headstart import api  # it loads torch, which takes seconds
 
-    result = api.fit(
-        data,
-        target=target,
-        text=text,
-        kind=options.kind(kind),
-        sources=sources,
-        strategies=strategies,
-        stage=stage,
-        minutes=minutes,
-        metric=metric,
-        test=test,
-        group=group,
-        deliver=kept,
-        out=Path(out) if out is not None else default_out(data),
-        seed=seed,
-        replay=replay,
-        access=options.access(licence, offline, trust, allow_missing),
-        thumbnails=not no_thumbnails,
-        self_test=self_test,
-        progress=progress(quiet),
-    )
+        result = api.fit(
+            data,
+            target=target,
+            text=text,
+            kind=options.kind(kind),
+            sources=sources,
+            strategies=strategies,
+            stage=stage,
+            minutes=minutes,
+            metric=metric,
+            test=test,
+            group=group,
+            deliver=kept,
+            out=Path(out) if out is not None else default_out(data),
+            seed=seed,
+            replay=replay,
+            access=options.access(licence, offline, trust, allow_missing),
+            thumbnails=not no_thumbnails,
+            self_test=self_test,
+            progress=shown,
+        )
     if json:
         emit_text(result.record.to_json())
     else:
@@ -100,19 +104,28 @@ def default_out(data: str) -> Path:
 
 
 def _show(record: Record, run: Path) -> None:
+    from headstart.core.said import interval
+    from headstart.evaluation.closing import left_out, next_steps, ranked
     from headstart.report.words import saved
 
-    rows = [
-        (c.name, c.role, c.source or "-", interval(c.score), f"{c.seconds:.1f}", c.status, c.why)
-        for c in record.candidates
-    ]
-    out = console()
-    columns = ("name", "role", "source", f"{record.metric} [interval]", "seconds", "status", "why")
-    out.print(table(columns, rows, right=columns[3:5]))
-    out.print(plain(record.verdict.sentence), style="bold")
+    out, score, decision, arms = console(), record.score, record.decision, ranked(record)
+    rows = [(c.name, c.role, c.source or "-", interval(c.score), f"{c.seconds:.1f}", c.why) for c in arms]
+    columns = ("name", "role", "source", f"{record.metric} [interval]", "seconds", "why")
+    if out.is_terminal and out.width < ROLES:
+        rows, columns = [(a, *rest) for a, _, *rest in rows], ("name", *columns[2:])
+    delivered = {at: "bold" for at, one in enumerate(arms) if one.name == decision.delivered}
+    last = [at for at, one in enumerate(arms[1:]) if one.role != arms[at].role]
+    if out.is_terminal:
+        out.print()
+    out.print(table(columns, rows, columns[-3:-1], cut=("source", "why"), styles=delivered, ends=last))
+    out.print()
+    for line in left_out(record):
+        out.print(plain(line), style="dim", no_wrap=out.is_terminal, overflow="ellipsis")
+    out.print(f"\n{plain(record.verdict.sentence)}", style=f"bold {COLOURS[record.verdict.claim]}")
+    for line in next_steps(record):
+        out.print(plain(line))
     if record.measures and record.measures.curve:
         out.print(plain(saved(record.metric, record.measures.curve)))
-    score, decision = record.score, record.decision
     out.print(f"delivered: {plain(decision.delivered)} ({decision.role}; {plain(decision.rule)})")
     out.print(f"{record.metric}: {interval(score)}, {score.level:.0%} interval, {score.n} examples, {score.on}")
     if record.self_test is not None:

@@ -15,6 +15,7 @@ from headstart.cli import (
     cache,
     compare,
     explore,
+    export,
     fit,
     plan,
     predict,
@@ -73,6 +74,7 @@ app.command("compare")(compare.compare)
 app.command("explore")(explore.explore)
 app.command("pretrain")(pretrain.pretrain)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)

@@ -7,7 +7,7 @@ import typer
 
 from headstart.cli import options
 from headstart.cli.output import emit, emit_text
-from headstart.cli.progress import progress
+from headstart.cli.progress import showing, starting
 
 Unlabelled = Annotated[
     list[str] | None,
@@ -31,17 +31,19 @@ def pretrain(
     quiet: options.Quiet = False,
 ) -> None:
     """Learn a net from DATA without labels: `headstart fit OTHER --source file:SOURCE` transfers from it."""
-    from headstart.pretraining.run import pretrain as learn
+    with showing(quiet) as shown:
+        with starting(shown):
+            from headstart.pretraining.run import pretrain as learn  # it loads torch, which takes seconds
 
-    done = learn(
-        [Path(one) for one in data or ()],
-        out=out,
-        minutes=minutes,
-        generated=generated,
-        size=size,
-        seed=seed,
-        progress=progress(quiet),
-    )
+        done = learn(
+            [Path(one) for one in data or ()],
+            out=out,
+            minutes=minutes,
+            generated=generated,
+            size=size,
+            seed=seed,
+            progress=shown,
+        )
     if json:
         emit({"source": done.name, **done.record})
         return

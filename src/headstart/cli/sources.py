@@ -10,7 +10,6 @@ from headstart.cli import options
 from headstart.cli.output import console, emit, plain, table
 from headstart.cli.progress import progress
 from headstart.core.errors import UserError, did_you_mean
-from headstart.sources.card import Card, Input, SeriesInput, TableInput, TextInput
 
 Glob = Annotated[str, typer.Argument(metavar="GLOB", help="Only names that match, such as 'wheel:*'.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="provider:name; see `headstart sources list`.")]
@@ -55,7 +54,8 @@ def show(
         emit({**kept, "classes": len(card.head_classes), **measured})
         return
     out = console()
-    for key, value in _facts(card, rate).items():
+    facts = {**card.facts(), "here": f"{rate:.0f} examples/s, all stages tapped"}
+    for key, value in facts.items():
         out.print(f"{key:14} {plain(value)}")
     rows = [
         (str(at), s.name, " x ".join(map(str, s.shape)), str(s.features), f"{s.parameters:,}", f"{s.share:.0%}")
@@ -63,39 +63,6 @@ def show(
     ]
     columns = ("depth", "stage", "shape", "features", "parameters", "up to here")
     out.print(table(columns, rows, right=("depth", "features", "parameters", "up to here")))
-
-
-def _facts(card: Card, rate: float) -> dict[str, str]:
-    trained = card.trained_on
-    return {
-        "name": card.name,
-        "architecture": f"{card.architecture.name}, {card.parameters:,} parameters",
-        "trained on": f"{trained.name}, {trained.n:,} examples" if trained else "nothing",
-        "own task": f"top-1 {card.benchmark} % as published" if card.benchmark else "no published score",
-        "own classes": f"{len(card.head_classes):,}" if card.head_classes else "none by name",
-        "licence": card.licence.name or "not stated",
-        "sha256": card.sha256 or "-",
-        **_taken(card.input),
-        "surgery": "; ".join(card.changes) or "none",
-        "here": f"{rate:.0f} examples/s, all stages tapped",
-    }
-
-
-def _taken(taken: Input) -> dict[str, str]:
-    """The preprocessing, in words."""
-    if isinstance(taken, TextInput):
-        by = "its tokenizer" if taken.tokenizer else "words, by their hash"
-        return {"input": f"text, {by}, windows of {taken.window} tokens, at most {taken.windows}"}
-    if isinstance(taken, TableInput):
-        names = ", ".join(f"{one.name} ({one.kind})" for one in taken.columns)
-        return {"input": f"rows of a table: {names or 'any columns'}"}
-    if isinstance(taken, SeriesInput):
-        scaled = {"z": "mean 0, deviation 1", "range": "0..1", "none": "nothing"}[taken.scale]
-        return {"input": f"series, {taken.channels} channels, {taken.length} steps at most, each scaled to {scaled}"}
-    return {
-        "input": f"{taken.size} x {taken.size} {taken.colour}, crop {taken.crop}, {taken.interpolation}",
-        "normalised by": f"mean {_few(taken.mean)}, deviation {_few(taken.std)} of 0..1",
-    }
 
 
 def fetch(
@@ -164,10 +131,6 @@ def doctor(
     columns = (f"preprocessing, {findings[0].n} pictures", "accuracy", "points over the card's")
     out.print(table(columns, rows, right=columns[1:]))
     out.print(plain(sentence))
-
-
-def _few(values: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:.4g}" for value in dict.fromkeys(values))
 
 
 def _known(glob: str) -> list[Any]:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.core.plan import Plan
 from headstart.core.record import Claim, DataRecord, Gain, Score, SourceRecord, Status
+from headstart.core.said import examples, gain, interval
+from headstart.core.shown import Shown
 
 NONE = "none"  # as a source: what can be had without any
 
@@ -33,6 +35,11 @@ class CellRecord(_Part):
     why: str = ""
     plan: Plan | None = Field(default=None, description="as it was resolved in the first fold")
 
+    @property
+    def said(self) -> str:
+        """What is to be said of it beside its numbers."""
+        return self.claim or self.why or ("control" if self.role == "control" else "")
+
 
 class ComparisonRecord(_Part):
     """Everything that a comparison found out. Written as `comparison.json`, printed by `--json`."""
@@ -55,6 +62,30 @@ class ComparisonRecord(_Part):
     def to_json(self) -> str:
         """Indented JSON, as in `comparison.json`."""
         return self.model_dump_json(by_alias=True, indent=2)
+
+    def shown(self) -> Shown:
+        """The table, best first."""
+        columns = ("source", "strategy", "stage", f"{self.metric} [interval]", "gain [interval]", "seconds", "")
+        rows = tuple(
+            (
+                c.source, c.strategy, ", ".join(c.stages) or "-", interval(c.score), gain(c.gain), f"{c.seconds:.1f}",
+                c.said,
+            )
+            for c in self.cells
+        )  # fmt: skip
+        n, maps = self.data.n_train, f"{self.seeds} map{'s' * (self.seeds != 1)}"
+        below = (
+            f"{n:,} {examples(self.data.modality, n)}, {self.folds} folds on each of {maps}; gains are paired, over "
+            "the strongest control, and hold for all rows at once (90%)",
+            *(f"note: {note}" for note in (*self.data.warnings, *self.notes)),
+        )
+        return Shown(f"{len(self.cells)} ways, measured on the same folds", rows, columns, columns[3:6], below)
+
+    def __str__(self) -> str:
+        return str(self.shown())
+
+    def _repr_html_(self) -> str:
+        return self.shown().html()
 
     @staticmethod
     def from_json(text: str) -> "ComparisonRecord":

@@ -4,11 +4,13 @@ Plans are values. They print, compare, and round-trip through JSON; the record o
 which every choice left open ("measure it") has become a number.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
+
+from headstart.core.shown import Shown
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -172,10 +174,34 @@ class Plan:
         """One line of JSON; `from_json` gives an equal plan back."""
         return _PLAN.dump_json(self).decode()
 
+    def shown(self) -> Shown:
+        """What is fixed and what is left to be measured, phase by phase."""
+        start = "the source's weights" if self.start == "weights" else "random weights"
+        rows = [("hidden layers of the head", ", ".join(map(str, self.hidden)))] if self.hidden else []
+        for at, phase in enumerate(self.phases, 1):
+            facts = {f.name: getattr(phase, f.name) for f in fields(phase) if f.name not in ("phase", "rules")}
+            rows.append((f"{at}. {phase.phase}", ", ".join(f"{name} {_said(value)}" for name, value in facts.items())))
+            rules = phase.rules if isinstance(phase, Train) else ()
+            rows += [(f"   {one.where}", "frozen" if one.rate is None else f"rate {one.rate:g}") for one in rules]
+        return Shown(f"{self.name}, from {start}", tuple(rows))
+
+    def __str__(self) -> str:
+        return str(self.shown())
+
+    def _repr_html_(self) -> str:
+        return self.shown().html()
+
     @staticmethod
     def from_json(text: str) -> "Plan":
         """Read what `to_json` wrote; unknown keys are refused."""
         return _PLAN.validate_json(text)
+
+
+def _said(value: object) -> str:
+    """A value of a phase; None is a choice that is left open."""
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return "open" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 _PLAN = TypeAdapter(Plan)

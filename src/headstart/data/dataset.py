@@ -34,6 +34,22 @@ class Item:
     content: str = ""
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A piece of an example, and the example without it.
+
+    Attributes:
+        name: what a person calls it: words, a column and its cell, the steps of a window, the place of a patch.
+        span: where it is: first step and the one behind the last of a series; left, top, right and bottom of a patch,
+            in shares of the picture; nothing where the name says it.
+        without: the example with this part left out.
+    """
+
+    name: str
+    span: tuple[float, ...]
+    without: Item
+
+
 class Modality(Protocol):
     """The stateless functions of one kind of data, carried by its data sets. What is fitted belongs to a Learner."""
 
@@ -102,6 +118,20 @@ class Modality(Protocol):
 
     def augment(self, batch: Any, seed: int) -> Any:
         """A prepared batch (a tensor), changed in ways that keep the label; same seed, same change."""
+        ...
+
+    def pieces(self, item: Item, others: Sequence[Item], folder: Path) -> tuple[Item, tuple[Piece, ...]]:
+        """What an example consists of, for occlusion.
+
+        Args:
+            item: the example.
+            others: of the same data set, where what is usual stands in for what is left out.
+            folder: an empty one, for examples that are files.
+
+        Returns:
+            The example as its parts are taken from it (a large picture is made smaller), and the parts in the order of
+            reading; none where it has fewer than two.
+        """
         ...
 
 

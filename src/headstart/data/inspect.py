@@ -17,6 +17,7 @@ SHRINKAGE = 1.0  # of the features' covariance towards its mean variance
 SMALL = 5  # members up to which a group may be a chain
 CHUNK = 1024
 FEW = 5
+LEAK = "nearly the same as an example of the test part"  # why it is left out
 
 
 def near_duplicates(features: Floats, raw: Floats) -> tuple[NDArray[np.int64], tuple[tuple[int, ...], ...]]:

@@ -1,5 +1,8 @@
 """Where a net runs. One place decides, so that the loop never asks."""
 
+import os
+import sys
+
 import torch
 from torch import nn
 
@@ -28,3 +31,15 @@ def of(net: nn.Module) -> torch.device:
     """Where the net lies."""
     first = next(net.parameters(), None)
     return torch.device("cpu") if first is None else first.device
+
+
+def machine() -> str:
+    """The cores that this process may use, the accelerator and the memory, in words."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    where = choose()
+    named = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+    accelerator = "no accelerator" if where.type == "cpu" else named
+    said = [f"{cores} core{'s' * (cores != 1)}", accelerator]
+    if sys.platform != "win32":
+        said.append(f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB of memory")
+    return ", ".join(said)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from headstart.core.predictions import Floats
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.core.registry import Registry
@@ -11,6 +12,8 @@ from headstart.data.dataset import Dataset, Item, Modality
 from headstart.data.labelled import Where
 from headstart.data.store import Store
 
+Shown = bytes | str | Floats | dict[str, str]
+"""A small JPEG or PNG, the beginning of a text, (channels, steps) of a series, or the cells of a row."""
 Small = bytes | str | Sequence[Sequence[float]]
 """JPEG bytes, words, or some values of each channel."""
 
@@ -53,8 +56,8 @@ class Reader(Protocol):
         """
         ...
 
-    def shown(self, item: Item) -> bytes | str:
-        """An example as a report shows it: a small picture, or its beginning in words."""
+    def shown(self, item: Item) -> Shown:
+        """An example as a report shows it."""
         ...
 
     def small(self, item: Item) -> "Small":

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from headstart.core.errors import UserError
 from headstart.core.progress import Progress, Silent, Step
 from headstart.data.labelled import Where
+from headstart.features.devices import machine
 from headstart.modalities.catalog import kind_of
 from headstart.pretraining.objective import OBJECTIVES, Asked, Make, Objective
 from headstart.runs import free, unfinished
@@ -102,6 +103,8 @@ def pretrain(
     make: Make = OBJECTIVES.load(_kind(paths))
     with shown.step("reading"):
         objective = make(Asked(paths, generated, seed, size))
+    named = f"{', '.join(objective.facts()['data'])}; labels are not looked at"
+    shown.begins({"data": named, "machine": machine(), "time": f"{minutes:g} min; seed {seed}"})
     aside = unfinished(folder)
     work = _decided(objective, aside, minutes)
     started = time.perf_counter()

@@ -1,6 +1,5 @@
-"""The report: one self-contained page that says what a run found out, and shows why."""
+"""The report: self-contained pages that say what runs and comparisons found out, and show why."""
 
-from headstart.report.inputs import mistakes
 from headstart.report.page import write
 
-__all__ = ["mistakes", "write"]
+__all__ = ["write"]

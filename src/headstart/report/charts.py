@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from headstart.core.predictions import Floats, Ints
-from headstart.core.record import Candidate, LearningCurve, Span, StageScore
+from headstart.core.record import Candidate, LearningCurve, Score, Span, StageScore
 
 # stand-ins that matplotlib draws with; `_themed` replaces them by the variables of style.css
 INK, MUTED, GRID, SURFACE = "#000001", "#000002", "#000003", "#000004"
@@ -49,6 +49,7 @@ _STYLE: dict[str, Any] = {
     "ytick.labelcolor": MUTED,
 }
 MATRIX_CLASSES = 20
+SIZE = 112  # pixels of an inch: letters of a chart are as large as those beside it, and no larger on a wide page
 
 
 class Chart:
@@ -69,10 +70,10 @@ def _chart(name: str, width: float = 4.6, height: float = 3.0) -> Generator[Char
         yield chart
         drawn = io.StringIO()
         FigureCanvasSVG(figure).print_svg(drawn, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    chart.svg = _themed(drawn.getvalue())
+    chart.svg = _themed(drawn.getvalue(), f"max-width:{width * SIZE:.0f}px")
 
 
-def _themed(svg: str) -> Markup:
+def _themed(svg: str, style: str) -> Markup:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.DOTALL)  # it would style the whole page
@@ -80,7 +81,7 @@ def _themed(svg: str) -> Markup:
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(
         r'<svg (?=[^>]*?viewBox="([^"]*)")[^>]*>',
-        r'<svg viewBox="\1" xmlns:xlink="http://www.w3.org/1999/xlink">',
+        rf'<svg viewBox="\1" style="{style}" xmlns:xlink="http://www.w3.org/1999/xlink">',
         body,
         count=1,
     )
@@ -93,20 +94,27 @@ def _short(text: str, limit: int = 16) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+Scored = tuple[str, Score, bool, bool]
+"""A name, its score, whether it is without transfer, and whether it stands out."""
+
+
 def candidates(found: Sequence[Candidate], delivered: str, metric: str) -> Markup:
     """Every scored arm with its interval, in the order given."""
-    scored = [c for c in found if c.score is not None]
+    return scores([(c.name, c.score, c.role == "control", c.name == delivered) for c in found if c.score], metric)
+
+
+def scores(scored: Sequence[Scored], metric: str) -> Markup:
+    """Scores with their intervals, in the order given; a ring is without transfer."""
     if not scored:
         return Markup("")
-    with _chart("candidates", 4.8, 0.55 + 0.24 * len(scored)) as chart:
+    with _chart("scores", 4.8, 0.55 + 0.24 * len(scored)) as chart:
         axes = chart.axes
-        for y, arm in enumerate(scored):
-            assert arm.score is not None
-            colour = SERIES[0] if arm.role == "transfer" else SERIES[1]
-            bold = arm.name == delivered
-            axes.plot([arm.score.low, arm.score.high], [y, y], color=colour, lw=3 if bold else 1.6, alpha=0.55)
-            axes.plot([arm.score.value], [y], "o", color=colour, ms=6.5 if bold else 4.5)
-        axes.set_yticks(range(len(scored)), [_short(c.name, 24) for c in scored], color=INK)
+        for y, (_, score, control, bold) in enumerate(scored):
+            colour = SERIES[1 if control else 0]
+            axes.plot([score.low, score.high], [y, y], color=colour, lw=3 if bold else 1.6, alpha=0.55)
+            face = SURFACE if control else colour
+            axes.plot([score.value], [y], "o", color=colour, mfc=face, mew=1.5, ms=6.5 if bold else 4.5)
+        axes.set_yticks(range(len(scored)), [_short(name, 34) for name, *_ in scored], color=INK)
         axes.set_ylim(len(scored) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)

@@ -1,8 +1,10 @@
 """A run as the report reads it: its record, its training curves, and the predictions of the model it delivered."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headstart.core.errors import UserError
+from headstart.core.exhibits import Exhibits
 from headstart.core.predictions import Floats, Ints, Targets
 from headstart.core.problem import Kind, Task
 from headstart.core.record import On, Record
 from headstart.data.targets import encode, spoken
 from headstart.evaluation.evidence import stored_task
+from headstart.evaluation.suspects import suspects
 from headstart.metrics.kinds import KINDS
+from headstart.report.pairs import alike
+
+EXHIBITS = "exhibits.json"
+MISTAKES, SUSPECTS = 12, 12  # that the page shows
+TELLING = 0.9  # of the probability
+ON: tuple[On, ...] = ("out-of-fold", "test")
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,23 @@ class Mistake:
     probability: float | None
 
 
+@dataclass(frozen=True)
+class Suspicion:
+    """An example whose label may be wrong.
+
+    Args:
+        name: the example.
+        given: its label.
+        likely: what it rather is.
+        probability: of what it rather is, by a model that had not learned from it.
+    """
+
+    name: str
+    given: str
+    likely: str
+    probability: float
+
+
 def record(run: Path) -> Record:
     """The record of a run.
 
@@ -103,13 +130,30 @@ def history(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
+def exhibits(run: Path) -> Exhibits:
+    """What may be shown of the examples; nothing where it was to be kept private, or the file is damaged."""
+    try:
+        return Exhibits.from_json((run / EXHIBITS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Exhibits(shown={})
+
+
 def outputs(run: Path, about: Record) -> Outputs | None:
     """Predictions of the delivered model, on the test when it was predicted, else out-of-fold; None if none kept."""
-    path = run / "predictions.parquet"
-    if not path.is_file():
+    rows = predicted(run, about)
+    if rows is None:
         return None
-    rows = pq.read_table(path, filters=pc.field("arm") == about.decision.delivered)
     on: On = "test" if "test" in rows["on"].unique().to_pylist() else "out-of-fold"
+    return _outputs(rows, about, on)
+
+
+def predicted(run: Path, about: Record) -> pa.Table | None:
+    """The kept predictions of the delivered model, of all parts."""
+    path = run / "predictions.parquet"
+    return pq.read_table(path, filters=pc.field("arm") == about.decision.delivered) if path.is_file() else None
+
+
+def _outputs(rows: pa.Table, about: Record, on: On) -> Outputs | None:
     rows = rows.filter(pc.field("on") == on)
     if rows.num_rows == 0:
         return None
@@ -136,17 +180,23 @@ def worst(found: Outputs | None, n: int) -> tuple[Mistake, ...]:
     """The n worst mistakes, the worst first: those that the model was surest of, or that are farthest off."""
     if found is None:
         return ()
+    names, mean, truth = _each(found)
+    if found.kind != "classification":
+        return _farthest(found, names, mean, truth, n)
+    said = (mean * found.class_weights).argmax(axis=1)
+    wrong = np.flatnonzero(said != truth)
+    order = wrong[np.argsort(-mean[wrong, said[wrong]], kind="stable")][:n]
+    label: Sequence[str] = found.classes
+    return tuple(Mistake(names[i], label[truth[i]], label[said[i]], float(mean[i, said[i]])) for i in order)
+
+
+def _each(found: Outputs) -> tuple[list[str], Floats, Targets]:
+    """Every example once: its name, what is stated of it on average, its target."""
     names, first, inverse = np.unique(np.asarray(found.names), return_index=True, return_inverse=True)
     scaled = found.scaled()
     mean = np.zeros((len(names), scaled.shape[1]))
     np.add.at(mean, inverse, scaled * found.weights()[:, None])
-    if found.kind != "classification":
-        return _farthest(found, names.tolist(), mean, found.truth[first], n)
-    said, truth = (mean * found.class_weights).argmax(axis=1), found.truth[first]
-    wrong = np.flatnonzero(said != truth)
-    order = wrong[np.argsort(-mean[wrong, said[wrong]], kind="stable")][:n]
-    label: Sequence[str] = found.classes
-    return tuple(Mistake(str(names[i]), label[truth[i]], label[said[i]], float(mean[i, said[i]])) for i in order)
+    return names.tolist(), mean, found.truth[first]
 
 
 def _farthest(found: Outputs, names: list[str], mean: Floats, truth: Targets, n: int) -> tuple[Mistake, ...]:
@@ -157,10 +207,57 @@ def _farthest(found: Outputs, names: list[str], mean: Floats, truth: Targets, n:
     return tuple(Mistake(names[i], spoken(truth[i], task), spoken(said[i], task), None) for i in order if right[i] < 1)
 
 
-def mistakes(run: Path, n: int = 12) -> tuple[str, ...]:
-    """Names of the examples whose thumbnails the report shows: the mistakes the delivered model was surest of.
+def telling(run: Path, n: int) -> tuple[str, ...]:
+    """Names of n examples to explain: right answers, class by class, and the worst mistakes, at most half, in turn.
+
+    Right answers are those that are stated with about `TELLING`: where a model is all but certain, no part that is left
+    out shows. Of numbers they are the nearest.
 
     Raises:
         UserError: there is no finished run in that folder.
     """
-    return tuple(m.name for m in worst(outputs(run, record(run)), n))
+    found = outputs(run, record(run))
+    if found is None:
+        return ()
+    wrong = [one.name for one in worst(found, n // 2)]
+    names, mean, truth = _each(found)
+    right = np.asarray(KINDS[found.kind].right(mean, truth), dtype=float)
+    order = np.lexsort((np.abs(mean.max(axis=1) - TELLING), -right))
+    kinds = KINDS[found.kind].strata(truth).tolist()
+    turn: Counter[int] = Counter()
+    ranked: list[tuple[int, int]] = []
+    for place, i in enumerate(order.tolist()):
+        ranked.append((turn[kinds[i]] * len(names) + place, i))  # one of each class before the second of any
+        turn[kinds[i]] += 1
+    fine = [names[i] for _, i in sorted(ranked) if names[i] not in wrong]
+    pairs = zip_longest(wrong, fine[: n - len(wrong)])
+    return tuple(name for pair in pairs for name in pair if name is not None)
+
+
+def suspicious(run: Path, about: Record, n: int) -> tuple[Suspicion, ...]:
+    """Labels that out-of-sample predictions speak against, the most suspicious first; of classes only."""
+    rows = predicted(run, about)
+    parts = [] if rows is None else [_outputs(rows, about, on) for on in ON]
+    found = [one for one in parts if one is not None and one.kind == "classification"]
+    if not found:
+        return ()
+    each = [_each(one) for one in found]
+    names, classes = [name for part in each for name in part[0]], found[0].classes
+    stated, given = np.vstack([part[1] for part in each]), np.concatenate([part[2] for part in each])
+    return tuple(
+        Suspicion(names[one.index], classes[one.given], classes[one.likely], float(stated[one.index, one.likely]))
+        for one in suspects(stated, given, n)
+    )
+
+
+def exhibited(run: Path) -> tuple[str, ...]:
+    """Names of the examples that the page shows, apart from those that are explained.
+
+    Raises:
+        UserError: there is no finished run in that folder.
+    """
+    about = record(run)
+    wrong = (one.name for one in worst(outputs(run, about), MISTAKES))
+    odd = (one.name for one in suspicious(run, about, SUSPECTS))
+    twins = (one.name for group in alike(about, predicted(run, about)) for one in group.members)
+    return tuple(dict.fromkeys((*wrong, *odd, *twins)))

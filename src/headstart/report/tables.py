@@ -97,7 +97,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, list[tuple[str, str]]]]:
     start = "the source's weights" if plan.start == "weights" else "random weights"
     phases = [(f"{i}. {phase.phase}", _phase(phase)) for i, phase in enumerate(plan.phases, 1)]
     hidden = [("hidden layers of the head", ", ".join(map(str, plan.hidden)))] if plan.hidden else []
-    return [("start", [("from", start), *hidden]), *phases]
+    found = [("start", [("from", start), *hidden]), *phases]
+    return [(heading, [(key[0].upper() + key[1:], entry) for key, entry in rows]) for heading, rows in found]
 
 
 def _phase(phase: Solve | Train) -> list[tuple[str, str]]:
@@ -131,6 +132,28 @@ def times(record: Record) -> list[Row]:
     rest = total - sum(spent.values())
     parts = {**spent, **({"other": rest} if rest > 0.01 * total else {})}
     return [{"name": name, "seconds": s, "share": round(100 * s / total, 2)} for name, s in parts.items()]
+
+
+def work(record: Record) -> list[tuple[str, str]]:
+    """What the time was turned into, and the memory."""
+    budget = record.budget
+    counted = [(name.replace("_", " ").capitalize(), f"{n:,}") for name, n in record.work_done.items()]
+    folds = f"{budget.repeats} \N{MULTIPLICATION SIGN} {budget.folds} folds; gradient arms on {budget.m}"
+    return [("Work", folds), *counted, ("Peak memory", f"{record.peak_memory_mb:,.0f} MB")]
+
+
+def similarity(record: Record) -> list[tuple[str, str]]:
+    """The textbook's size and similarity, in measured quantities."""
+    advice, numbers = record.advice, record.tasks[0].kind == "regression"
+    points = f"{100 * advice.similarity:+.1f} points{' of R2' if numbers else ''}"
+    chance = [] if advice.p_helps is None else [("Chance that transfer helps", percent(advice.p_helps))]
+    return [
+        ("Quadrant", advice.quadrant),
+        ("Examples" if numbers else "Examples per class", f"{advice.n_per_class:,.0f}"),
+        ("Similarity", f"{points}, last stage against the best earlier one"),
+        ("Over random", f"{100 * advice.over_random:+.1f} points, last stage against random features"),
+        *chance,
+    ]
 
 
 def commands(record: Record, run: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """How numbers are written on the page."""
 
-from headstart.core.record import Audit, Gain, LearningCurve, Price, Score, Span, Threshold
+from headstart.core.record import Audit, Gain, LearningCurve, Price, Score, Span, TaskRecord, Threshold
 from headstart.metrics.scores import metric as scored
 
 
@@ -78,6 +78,25 @@ def soon(found: Threshold) -> str:
     if found.epochs is None or found.seconds is None:
         return f"{found.transfer} never got {at}; {theirs}."
     return f"{found.transfer} got {at}, by epoch {found.epochs} ({seconds(found.seconds)}); {theirs}."
+
+
+def labels(task: TaskRecord) -> str:
+    """What is predicted, counted."""
+    several = len(task.classes)
+    return {"classification": f"{several} classes", "multi-label": f"{several} labels", "regression": "numbers"}[
+        task.kind
+    ]
+
+
+def amount(change: float, *, number: bool) -> str:
+    """A change of what is stated: points of a probability, or the number's own unit.
+
+    >>> amount(-0.314, number=False), amount(2.5, number=True)
+    ('-31 points', '+2.5')
+    """
+    if number:
+        return f"{change:+.3g}"
+    return f"{100 * change:+.0f} points" if abs(change) >= 0.0095 else f"{100 * change:+.1f} points"
 
 
 def percent(number: float) -> str:

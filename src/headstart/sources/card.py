@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from headstart.core.shown import Shown
+
 Availability = Literal["cached", "packaged", "hub", "local", "made"]
 Layout = Literal["NCHW", "NHWC"]
 Pooling = Literal["avg", "max", "gem", "cls", "last", "moments"]
@@ -53,6 +55,14 @@ class ImageInput(_Part, frozen=True):
         """What prepared examples depend on; means and deviations are the net's own business."""
         return self.model_dump_json(include={"size", "crop", "interpolation"})
 
+    @property
+    def said(self) -> Mapping[str, str]:
+        """In words, by what they are about."""
+        return {
+            "input": f"{self.size} x {self.size} {self.colour}, crop {self.crop}, {self.interpolation}",
+            "normalised by": f"mean {_few(self.mean)}, deviation {_few(self.std)} of 0..1",
+        }
+
     @model_validator(mode="after")
     def _agree(self) -> "ImageInput":
         wanted = {"RGB": 3, "BGR": 3, "L": 1}.get(self.colour, len(self.mean))
@@ -90,6 +100,12 @@ class TextInput(_Part, frozen=True):
     def prepared(self) -> str:
         """What prepared examples depend on."""
         return self.model_dump_json()
+
+    @property
+    def said(self) -> Mapping[str, str]:
+        """In words, by what they are about."""
+        by = "its tokenizer" if self.tokenizer else "words, by their hash"
+        return {"input": f"text, {by}, windows of {self.window} tokens, at most {self.windows}"}
 
 
 class Column(_Part, frozen=True):
@@ -132,6 +148,12 @@ class TableInput(_Part, frozen=True):
         """What prepared examples depend on; what is known of the columns is the net's own business."""
         return "\0".join(f"{one.kind} {one.name}" for one in self.columns)
 
+    @property
+    def said(self) -> Mapping[str, str]:
+        """In words, by what they are about."""
+        names = ", ".join(f"{one.name} ({one.kind})" for one in self.columns)
+        return {"input": f"rows of a table: {names or 'any columns'}"}
+
 
 class SeriesInput(_Part, frozen=True):
     """How series become the numbers that the net was trained on. It travels with the weights.
@@ -165,6 +187,16 @@ class SeriesInput(_Part, frozen=True):
     def prepared(self) -> str:
         """What prepared examples depend on."""
         return self.model_dump_json()
+
+    @property
+    def said(self) -> Mapping[str, str]:
+        """In words, by what they are about."""
+        scaled = {"z": "mean 0, deviation 1", "range": "0..1", "none": "nothing"}[self.scale]
+        return {"input": f"series, {self.channels} channels, {self.length} steps at most, each scaled to {scaled}"}
+
+
+def _few(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4g}" for value in dict.fromkeys(values))
 
 
 Input = ImageInput | TextInput | SeriesInput | TableInput
@@ -289,3 +321,29 @@ class Card(_Part, frozen=True):
     def features(self) -> int:
         """Dimension of the last stage: what a head gets."""
         return self.stages[-1].dim
+
+    def facts(self) -> dict[str, str]:
+        """In words, by what they are about."""
+        trained = self.trained_on
+        return {
+            "name": self.name,
+            "architecture": f"{self.architecture.name}, {self.parameters:,} parameters",
+            "trained on": f"{trained.name}, {trained.n:,} examples" if trained else "nothing",
+            "own task": f"top-1 {self.benchmark} % as published" if self.benchmark else "no published score",
+            "own classes": f"{len(self.head_classes):,}" if self.head_classes else "none by name",
+            "licence": self.licence.name or "not stated",
+            "sha256": self.sha256 or "-",
+            **self.input.said,
+            "surgery": "; ".join(self.changes) or "none",
+        }
+
+    def shown(self) -> Shown:
+        """Its facts and its stages."""
+        stages = ", ".join(f"{stage.name} ({stage.dim})" for stage in self.stages)
+        return Shown(self.name, (*list(self.facts().items())[1:], ("stages", stages)))
+
+    def __str__(self) -> str:
+        return str(self.shown())
+
+    def _repr_html_(self) -> str:
+        return self.shown().html()

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.core.predictions import Floats
-from headstart.data.dataset import Item
+from headstart.data.dataset import Item, Piece
 from headstart.modalities.image import augment as augmentation
 from headstart.modalities.image.baselines import RAW, SIDE, RawPixels
 from headstart.modalities.image.mirror import TOLD, told_apart
+from headstart.modalities.image.occlude import patches
 from headstart.modalities.image.prepare import shared_rgb, square
 from headstart.sources.card import ImageInput
 from headstart.sources.front import noise
@@ -66,6 +68,10 @@ class ImageModality:
     def augment(self, batch: Tensor, seed: int) -> Tensor:
         """A changed copy of a prepared batch."""
         return augmentation.augment(batch, seed, mirror=self.mirror)
+
+    def pieces(self, item: Item, others: Sequence[Item], folder: Path) -> tuple[Item, tuple[Piece, ...]]:  # noqa: ARG002
+        """Patches of a grid."""
+        return patches(item, folder)
 
 
 IMAGE = ImageModality()

@@ -5,7 +5,7 @@ import io
 from headstart.data.dataset import Item
 from headstart.modalities.image.prepare import open_rgb
 
-SIDE = 128
+SIDE = 160
 SMALL, SMALL_QUALITY = 64, 60
 
 

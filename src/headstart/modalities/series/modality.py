@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.core.predictions import Floats
-from headstart.data.dataset import Item
+from headstart.data.dataset import Item, Piece
 from headstart.modalities.series.baselines import RAW, SHAPES, Stretched, Whole
+from headstart.modalities.series.occlude import stretches
 from headstart.modalities.series.prepare import prepared, steps
 from headstart.modalities.series.values import unpacked
 from headstart.sources.card import SeriesInput
@@ -79,6 +81,10 @@ class SeriesModality:
     def augment(self, batch: Tensor, seed: int) -> Tensor:  # noqa: ARG002 - see `changes`
         """The batch as it is."""
         return batch
+
+    def pieces(self, item: Item, others: Sequence[Item], folder: Path) -> tuple[Item, tuple[Piece, ...]]:  # noqa: ARG002
+        """Windows."""
+        return item, stretches(item)
 
 
 SERIES = SeriesModality()

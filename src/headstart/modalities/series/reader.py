@@ -12,10 +12,9 @@ from headstart.data.labelled import Where
 from headstart.data.store import Store
 from headstart.modalities.series.modality import SERIES
 from headstart.modalities.series.read import read_at, read_inputs, recognised
-from headstart.modalities.series.values import unpacked
+from headstart.modalities.series.values import Values, filled, unpacked
 from headstart.strategies.catalog import DEFAULT
 
-SHOWN = 6  # values
 DRAWN, CHANNELS = 48, 3  # steps of each channel, and channels
 
 
@@ -38,11 +37,9 @@ class SeriesReader:
         """Series to predict."""
         return read_inputs([given] if isinstance(given, str | Path) else given, task, column)
 
-    def shown(self, item: Item) -> str:
-        """Its beginning."""
-        values = unpacked(item.content)
-        first = ", ".join(f"{value:.3g}" for value in values[0, :SHOWN])
-        return f"{len(values)} x {values.shape[1]}: {first}{', …' if values.shape[1] > SHOWN else ''}"
+    def shown(self, item: Item) -> Values:
+        """All of it, without the padding."""
+        return filled(unpacked(item.content))[0]
 
     def small(self, item: Item) -> list[list[float]]:
         """Its course: evenly spaced steps of the first channels."""

@@ -52,7 +52,7 @@ def _of_numbers(column: Column, values: Sequence[float]) -> list[str]:
     return [
         f"column {column.name!r} looks like the source's in another unit: about {times:.3g} times it"
         f"{f' {plus:+.3g}' if abs(plus) > 0.05 * abs(times) * float(np.ptp(column.quantiles)) else ''}"
-        "; convert one of them"
+        "; convert one of them, unless the rows themselves differ so much"
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from torch import Tensor
 
 from headstart.core.predictions import Floats
 from headstart.core.problem import Kind
-from headstart.data.dataset import Item
+from headstart.data.dataset import Item, Piece
 from headstart.metrics.kinds import KINDS
 from headstart.modalities.table.alike import caveats
 from headstart.modalities.table.baselines import Cells, Marks, Values
+from headstart.modalities.table.occlude import usual
 from headstart.modalities.table.prepare import cells
 from headstart.sources.card import Column, TableInput
 
@@ -76,6 +78,10 @@ class TableModality:
     def augment(self, batch: Tensor, seed: int) -> Tensor:  # noqa: ARG002 - see `changes`
         """The batch as it is."""
         return batch
+
+    def pieces(self, item: Item, others: Sequence[Item], folder: Path) -> tuple[Item, tuple[Piece, ...]]:  # noqa: ARG002
+        """Cells."""
+        return item, usual(item, others)
 
 
 TABLE = TableModality()

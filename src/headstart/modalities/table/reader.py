@@ -63,12 +63,11 @@ class TableReader:
         """Rows to predict."""
         return read_inputs(given, task, column)
 
-    def shown(self, item: Item) -> str:
+    def shown(self, item: Item) -> dict[str, str]:
         """Its first cells."""
-        row = json.loads(item.content)
-        said = [f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in row.items() if value]
-        return ", ".join(said[:SHOWN]) + (" …" if len(said) > SHOWN else "")
+        there = [(name, cell) for name, cell in json.loads(item.content).items() if cell is not None]
+        return {name: cell if isinstance(cell, str) else f"{cell:g}" for name, cell in there[:SHOWN]}
 
     def small(self, item: Item) -> str:
-        """The same."""
-        return self.shown(item)
+        """The same in words."""
+        return ", ".join(f"{name} {cell}" for name, cell in self.shown(item).items())

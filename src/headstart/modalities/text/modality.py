@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.core.predictions import Floats
-from headstart.data.dataset import Item
+from headstart.data.dataset import Item, Piece
 from headstart.modalities.text.baselines import CONTROLS, RAW, Counts, Words
+from headstart.modalities.text.occlude import spoken
 from headstart.modalities.text.prepare import tokens, windows
 from headstart.sources.card import TextInput
 
@@ -61,6 +63,10 @@ class TextModality:
     def augment(self, batch: Tensor, seed: int) -> Tensor:  # noqa: ARG002 - see `changes`
         """The batch as it is."""
         return batch
+
+    def pieces(self, item: Item, others: Sequence[Item], folder: Path) -> tuple[Item, tuple[Piece, ...]]:  # noqa: ARG002
+        """Words."""
+        return item, spoken(item)
 
 
 TEXT = TextModality()

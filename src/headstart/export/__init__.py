@@ -1,0 +1,1 @@
+"""A delivered model as files that need no headstart: a graph, how examples are prepared for it, and a model card."""
