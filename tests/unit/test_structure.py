@@ -169,6 +169,10 @@ def test_dependencies_are_what_is_imported() -> None:
     assert {of[name][0].lower().replace("_", "-") for name in foreign} == declared
 
 
+def test_one_file_needs_scikit_learn() -> None:
+    assert [names(path) for path in FILES if 'require("sklearn' in path.read_text()] == ["src/headstart/sklearn.py"]
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
