@@ -15,6 +15,7 @@ the names of sources, never their nets; a process loads a source once.
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
@@ -289,7 +290,8 @@ def _series(estimator: Any, X: Any, reset: bool) -> Dataset:
 
 
 def _rows(estimator: Any, X: Any, reset: bool) -> Dataset:
-    cells = _validation.validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+    dtype = None if isinstance(X, np.ndarray | list) else object  # columns of a data frame differ in type
+    cells = _validation.validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite="allow-nan")
     named = getattr(estimator, "feature_names_in_", None)
     names = [f"x{at}" for at in range(cells.shape[1])] if named is None else named.tolist()
     order = sorted(range(len(names)), key=names.__getitem__)  # as rows of files are written: equal rows, equal keys
@@ -325,9 +327,11 @@ def _column(X: Any, what: str, types: tuple[type, ...]) -> Sequence[Any]:
 
 def _cell(value: Any) -> Cell:
     """A cell as rows of tables are written."""
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
         return value
-    if isinstance(value, bool):
+    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):  # who has one has imported it
+        return None
+    if isinstance(value, bool | np.bool_):
         return str(value)
     if isinstance(value, Real):
         return number(value)

@@ -1,14 +1,16 @@
 """Estimators for scikit-learn: searches and pipelines on made pictures, texts, series and rows."""
 
 import importlib
+import json
 import pickle
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -19,7 +21,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from headstart.core.errors import UserError
 from headstart.linear.ridge import standardise
+from headstart.modalities.table.prepare import cells
 from headstart.sklearn import SourceFeatures, TransferClassifier, TransferRegressor, cache
+from headstart.sources.card import TableInput
 from headstart.sources.load import load
 
 PICTURES, OTHERS = "random:test_resnet@32", "random:test_resnet@32#1"
@@ -66,12 +70,14 @@ def test_a_pipeline_learns_from_pictures(woven: tuple[list[str], list[str]]) -> 
     assert model.fit(paths, classes).score(paths, classes) >= 0.9
 
 
-def test_a_column_of_paths_beside_numbers(woven: tuple[list[str], list[str]]) -> None:
-    table = np.empty((20, 2), dtype=object)
-    table[:, 0], table[:, 1] = [Path(path) for path in woven[0]], np.arange(20.0)
-    both = ColumnTransformer([("picture", SourceFeatures(PICTURES), [0]), ("rest", "passthrough", [1])])
-    found = both.fit_transform(table)
-    np.testing.assert_array_equal(found[:, :-1].astype(np.float32), SourceFeatures(PICTURES).fit_transform(woven[0]))
+@pytest.mark.parametrize("column", ["path", ["path"]])
+def test_a_column_of_paths_beside_numbers(woven: tuple[list[str], list[str]], column: str | list[str]) -> None:
+    frame = pd.DataFrame({"path": woven[0], "width": np.arange(20.0)})
+    both = ColumnTransformer([("picture", SourceFeatures(PICTURES), column), ("rest", "passthrough", ["width"])])
+    found, alone = both.fit_transform(frame), SourceFeatures(PICTURES).fit_transform(woven[0])
+    np.testing.assert_array_equal(found[:, :-1], alone)
+    values = frame.to_numpy()  # objects of two types
+    np.testing.assert_array_equal(SourceFeatures(PICTURES).fit_transform(values[:, :1]), alone)
 
 
 def test_features_are_those_of_the_source(woven: tuple[list[str], list[str]]) -> None:
@@ -144,15 +150,19 @@ def test_series_of_several_channels_and_with_gaps() -> None:
 
 
 def test_rows_of_a_data_frame_are_known_by_their_names() -> None:
-    frame = pa.table({"size": [1.0, 2.0, None, 4.0], "colour": ["red", "blue", "red", None]})
-    other = pa.table({"age": frame["size"], "sex": frame["colour"]})
+    frame = pd.DataFrame({"size": [1.0, 2.0, np.nan], "colour": pd.Categorical(["red", None, "blue"])})
+    frame["rooms"], frame["lift"] = pd.array([2, 3, None], dtype="Int64"), [True, False, True]
     model = SourceFeatures(ROWS).fit(frame)
-    assert model.feature_names_in_.tolist() == ["size", "colour"]
-    assert np.isfinite(model.transform(frame)).all()
-    turned = SourceFeatures(ROWS).fit_transform(frame.select(["colour", "size"]))
+    assert model.feature_names_in_.tolist() == ["size", "colour", "rooms", "lift"]
+    plain = [{"size": 1.0, "colour": "red", "rooms": 2, "lift": "True"}, {"size": 2.0, "rooms": 3, "lift": "False"}]
+    plain.append({"colour": "blue", "lift": "True"})
+    written = [json.dumps({name: row.get(name) for name in sorted(frame.columns)}) for row in plain]
+    taken = torch.from_numpy(np.stack([cells(row, TableInput()) for row in written]))
+    np.testing.assert_allclose(model.transform(frame), load(ROWS).tapper()(taken)["upper"], atol=1e-3)
+    turned = SourceFeatures(ROWS).fit_transform(frame[frame.columns[::-1]])
     np.testing.assert_array_equal(model.transform(frame), turned)
     with pytest.raises(ValueError, match="feature names should match"):
-        model.transform(other)
+        model.transform(frame.rename(columns={"size": "area"}))
 
 
 # --- at rest
