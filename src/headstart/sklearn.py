@@ -80,7 +80,7 @@ class _OnSource(_base.BaseEstimator):
         self.stages_ = resolve((self.stage,), source.card.stage_names())
         data = self._read(X, source, reset=True)
         self.source_ = self.source
-        if data.modality.name == "series":  # as many channels as there are; of a source table, the name says the kind
+        if data.modality.name == "series":  # only they tell what is missing in a name: how many channels there are
             (self.source_,) = data.modality.fitting((self.source,))
         source, self.identity_ = _loaded(self.source_, self.access)
         return self._blocks(source, data)
@@ -281,7 +281,7 @@ def _texts(_estimator: Any, X: Any, _reset: bool) -> Dataset:
 
 
 def _series(estimator: Any, X: Any, reset: bool) -> Dataset:
-    checks = {"dtype": np.float32, "allow_nd": True, "ensure_all_finite": "allow-nan"}
+    checks = {"dtype": np.float32, "allow_nd": True, "ensure_all_finite": "allow-nan", "ensure_min_features": 2}
     values = _validation.validate_data(estimator, X, reset=reset, **checks)
     if values.ndim > 3:
         do = "Put what is not time into channels."
