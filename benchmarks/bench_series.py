@@ -8,7 +8,8 @@ group. (One training a set would be eleven; a group's other sets are left out to
 
 Everything is fitted on a set's training part; its test part is scored once. `delivered` is what the shipped tier 0
 delivers with the shipped source: arm, stage and penalty chosen by leave-one-out and folds inside the training part.
-"last" reads TimeNet's last states alone, as published; what is shipped reads the moments of all states.
+"dtw" reads series with their levels, as shipped; "dtw z" scales each by itself, as the archive's own figures do and
+TimeNet does. "last" reads TimeNet's last states alone, as published; what is shipped reads the moments of all states.
 
 Differences are means over sets with the exact p of a sign-flip test over sets. What the result has is not run again.
 """
@@ -39,9 +40,10 @@ from headstart.evaluation.folds import OutOfFold, fold_maps
 from headstart.evaluation.verdict import compare
 from headstart.features.extract import extract
 from headstart.metrics.scores import metric
-from headstart.modalities.series.baselines import SHAPES
+from headstart.modalities.series.baselines import SHAPES, Whole
 from headstart.modalities.series.reader import SeriesReader
 from headstart.pretraining.run import pretrain
+from headstart.sources.card import SeriesInput
 from headstart.sources.load import load
 from headstart.sources.source import Source
 from headstart.strategies.catalog import plan
@@ -53,10 +55,14 @@ GROUPS = (
     ("ACSF1", "PLAID", "PigCVP", "BasicMotions"),
     ("ItalyPowerDemand", "PickupGestureWiimoteZ", "JapaneseVowels"),
 )
+UNLEVELLED = Whole(
+    "whole z", "series-whole-z-1", SeriesInput(channels=None, length=2048)
+)  # each channel scaled by itself
 PAIRS = (
     ("timenet", "untrained"),
     ("timenet", "raw"),
     ("timenet", "dtw"),
+    ("timenet", "dtw z"),
     ("timenet last", "untrained last"),
     ("delivered", "minirocket"),
     ("fracast all-stages", "minirocket"),
@@ -91,7 +97,7 @@ def run(name: str, minutes: float, store: Store) -> Row:
     assert test is not None
     nets = encoders(name, data, minutes)
     small = {one: load(one) for one in data.modality.untrained}
-    tapped = [data.modality.baseline, *data.modality.controls.values(), *small.values(), *nets.values()]
+    tapped = [data.modality.baseline, UNLEVELLED, *data.modality.controls.values(), *small.values(), *nets.values()]
     features = extract(tapped, data, store, Silent())
     extracted = time.perf_counter() - started
     every = {nets["fracast"].name: nets["fracast"]}
@@ -103,6 +109,7 @@ def run(name: str, minutes: float, store: Store) -> Row:
     others.append(PlanLearner("fracast all-stages", "transfer", plan("all-stages"), every, store))
     if "dtw" not in data.modality.controls:  # above 500 series all its folds would take too long; one fit does not
         others.append(PlanLearner("dtw", "control", plan("dtw"), {SHAPES.name: SHAPES}, store))
+    others.append(PlanLearner("dtw z", "control", plan("dtw"), {UNLEVELLED.name: UNLEVELLED}, store))
     right: dict[str, float] = {}
     for one in (*found.closed, *others):
         fitted = one.fit(train, seed=0, features=features)

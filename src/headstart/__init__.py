@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headstart.core.errors import HeadstartError, UserError
     from headstart.core.plan import Plan, Rule, Solve, Train
     from headstart.core.record import Record
+    from headstart.exploring.run import explore
     from headstart.pretraining.run import pretrain
     from headstart.sources.access import Access
 
@@ -30,6 +31,7 @@ _PUBLIC = {
     "read": "headstart.api",
     "source": "headstart.api",
     "doctor": "headstart.checkup",
+    "explore": "headstart.exploring.run",
     "pretrain": "headstart.pretraining.run",
     "Result": "headstart.api",
     "Record": "headstart.core.record",
@@ -55,6 +57,7 @@ __all__ = [
     "advise",
     "compare",
     "doctor",
+    "explore",
     "fit",
     "load",
     "pretrain",

@@ -14,6 +14,7 @@ from headstart.cli import (
     bench,
     cache,
     compare,
+    explore,
     export,
     fit,
     plan,
@@ -70,6 +71,7 @@ def _root(
 app.command("fit")(fit.fit)
 app.command("advise")(advise.advise)
 app.command("compare")(compare.compare)
+app.command("explore")(explore.explore)
 app.command("pretrain")(pretrain.pretrain)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)

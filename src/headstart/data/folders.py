@@ -41,14 +41,18 @@ class Entry:
     content: str | None = None
 
 
-def read_folder(root: Path) -> list[Entry]:
+def read_folder(root: Path, *, flat: bool = False) -> list[Entry]:
     """Every file below the class folders; files beside them have no label.
+
+    Args:
+        root: the folder.
+        flat: whether there may be no classes, in it or in its parts.
 
     Raises:
         UserError: there are no sub-folders, or a train folder without classes in it.
     """
     folders = _folders(root)
-    if not folders:
+    if not folders and not flat:
         files = len(_files(root))
         raise UserError(
             FORMS, f"{root} with {files} files and no sub-folder", "Put each class into its own sub-folder."
@@ -56,12 +60,12 @@ def read_folder(root: Path) -> list[Entry]:
     parts: dict[Path, Part | None] = {folder: PARTS.get(folder.name.casefold()) for folder in folders}
     if "train" not in parts.values() or not all(parts.values()):
         return _classes(root, root, None)
-    flat = [folder.name for folder in folders if not _folders(folder)]
-    if flat:
+    bare = [] if flat else [folder.name for folder in folders if not _folders(folder)]
+    if bare:
         raise UserError(
             f"class folders in each of {', '.join(folder.name for folder in folders)}",
-            f"{flat[0]} without sub-folders",
-            f"Sort its files into class folders, or move {flat[0]} elsewhere.",
+            f"{bare[0]} without sub-folders",
+            f"Sort its files into class folders, or move {bare[0]} elsewhere.",
         )
     return [entry for folder in folders for entry in _classes(root, folder, parts[folder])]
 

@@ -15,7 +15,7 @@ from headstart.core.record import SkippedFile
 from headstart.data.checks import checked
 from headstart.data.dataset import Dataset, Item, Modality
 from headstart.data.folders import FORMS, Entry, empty_classes, read_folder
-from headstart.data.tables import ENDINGS, Rows, read_table
+from headstart.data.tables import ENDINGS, Rows, bare_rows, open_table, read_table
 from headstart.data.targets import encode, names
 
 UNLABELLED = "no label"
@@ -35,6 +35,7 @@ class Where:
         test: another folder or table: the test part.
         text: the column of a table that holds texts.
         kind: of task; None is found from the target column.
+        bare: whether examples may lack a label, and none is left out for what it is good for in learning.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Where:
     test: Path | None = None
     text: str | None = None
     kind: Kind | None = None
+    bare: bool = False
 
 
 def _no_other(_where: Where) -> Found | None:
@@ -57,7 +59,7 @@ def labelled(
     opened: Callable[[Sequence[Entry]], Sequence[Opened]],
     other: Callable[[Where], Found | None] = _no_other,
 ) -> Dataset:
-    """Read labelled examples.
+    """Read labelled examples; with `where.bare` those without a label too, as they are.
 
     Args:
         where: they lie.
@@ -77,15 +79,18 @@ def labelled(
             FORMS, f"{where.path} without any file or row in it", "Put those of each class into its own folder."
         )
     found = opened(entries)
-    usable = [(e, f) for e, f in zip(entries, found, strict=True) if isinstance(f, Item) and e.label is not None]
+    both = list(zip(entries, found, strict=True))
+    usable = [(e, f) for e, f in both if isinstance(f, Item) and (where.bare or e.label is not None)]
     skipped = [
         SkippedFile(name=f.name, why=UNLABELLED) if isinstance(f, Item) else f
-        for e, f in zip(entries, found, strict=True)
-        if not isinstance(f, Item) or e.label is None
+        for e, f in both
+        if not isinstance(f, Item) or not (where.bare or e.label is not None)
     ]
-    told = [entry.label or "" for entry, _ in usable]
+    told = [entry.label for entry, _ in usable if entry.label is not None]
     task = Task(name, kind, names(told, kind))
     data = _dataset(str(where.path), task, [e for e, _ in usable], [f for _, f in usable], skipped, modality)
+    if where.bare:
+        return replace(data, warnings=_taken_for(where, task))
     lost = _lost(where.path, entries, data)
     return checked(replace(data, warnings=(*_taken_for(where, task), *lost)))
 
@@ -113,9 +118,11 @@ def _entries(where: Where, rows: Rows, other: Callable[[Where], Found | None]) -
             raise UserError("a table for --target, --group and --text", f"the folder {path}", "Leave the flag out.")
         if where.kind not in (None, "classification"):
             raise UserError(f"a table for --kind {where.kind}", f"the folder {path}", "A folder has classes.")
-        return read_folder(path), "class", "classification"
+        return read_folder(path, flat=where.bare), "class", "classification"
     if path.suffix.lower() not in ENDINGS:
         raise UserError(FORMS, str(path), f"Tables end in {', '.join(ENDINGS)}.")
+    if where.bare and target is None:
+        return bare_rows(open_table(path), path, rows), "", "classification"
     return read_table(path, target, group, where.kind, rows)
 
 
@@ -149,7 +156,7 @@ def _dataset(
     return Dataset(
         path=path,
         items=tuple(items),
-        targets=encode([entry.label or "" for entry in entries], task),
+        targets=encode([entry.label for entry in entries], task),
         groups=_groups(entries, items),
         task=task,
         modality=modality,

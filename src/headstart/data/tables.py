@@ -23,8 +23,8 @@ MANY = 200  # distinct values above which a numeric target is no class
 SEVERAL = 20  # the same where they have fractions, or most rows have one of their own
 
 
-Rows = Callable[[pa.Table, Path, str], Sequence[Entry | None]]
-"""A table, where it lies, and its target's name -> what each row holds, without label; None where it holds nothing."""
+Rows = Callable[[pa.Table, Path, str | None], Sequence[Entry | None]]
+"""A table, where it lies, and its target's name, if any -> what each row holds, without label; None where nothing."""
 
 
 def read_table(
@@ -72,6 +72,16 @@ def read_rows(
         if entry is not None
     ]
     return entries, target, kind
+
+
+def bare_rows(table: pa.Table, path: Path, rows: Rows) -> list[Entry]:
+    """The rows of a table whose labels nobody has named."""
+    parts = _parts(table, path, None)
+    return [
+        replace(entry, part=part)
+        for entry, part in zip(rows(table, path, None), parts, strict=True)
+        if entry is not None
+    ]
 
 
 def kind_of(column: pa.ChunkedArray) -> Kind:
@@ -168,7 +178,7 @@ def _check_target(table: pa.Table, target: str, kind: Kind) -> None:
         raise UserError("a target of numbers", f"{target!r} without any", "Name another column, or leave --kind out.")
 
 
-def _parts(table: pa.Table, path: Path, target: str) -> list[Part | None]:
+def _parts(table: pa.Table, path: Path, target: str | None) -> list[Part | None]:
     """The part of each row; all None where no column speaks of parts."""
     column = next((name for name in table.column_names if name.casefold() in SPLITS and name != target), None)
     if column is None:

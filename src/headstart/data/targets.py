@@ -50,16 +50,19 @@ def names(texts: Sequence[str], kind: Kind) -> tuple[str, ...]:
     return ()
 
 
-def encode(texts: Sequence[str], task: Task) -> Targets:
-    """Texts -> (n,) codes, (n, L) zeros and ones, or (n,) numbers."""
+def encode(texts: Sequence[str | None], task: Task) -> Targets:
+    """Texts -> (n,) codes, (n, L) zeros and ones, or (n,) numbers; None -> -1, -1 throughout, or NaN."""
     if task.kind == "regression":
-        return np.array([float(text) for text in texts], dtype=np.float64)
+        return np.array([np.nan if text is None else float(text) for text in texts], dtype=np.float64)
     codes = {name: code for code, name in enumerate(task.classes)}
     if task.kind == "classification":
-        return np.array([codes[text] for text in texts], dtype=np.int64)
+        return np.array([-1 if text is None else codes[text] for text in texts], dtype=np.int64)
     table = np.zeros((len(texts), len(codes)), dtype=np.int64)
     for row, text in enumerate(texts):
-        table[row, [codes[name] for name in json.loads(text)]] = 1
+        if text is None:
+            table[row] = -1
+        else:
+            table[row, [codes[name] for name in json.loads(text)]] = 1
     return table
 
 

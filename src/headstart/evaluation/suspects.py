@@ -14,8 +14,8 @@ class Suspect:
     Attributes:
         index: its position.
         given: code of the label that it has.
-        likely: code of the class that it rather is of.
-        score: how much more probable that class is, 0 .. 1.
+        likely: code of the class that is most probable instead.
+        score: how improbable its label is, 0 .. 1.
     """
 
     index: int
@@ -25,16 +25,16 @@ class Suspect:
 
 
 def suspects(probabilities: Floats, targets: Ints, at_most: int | None = None) -> tuple[Suspect, ...]:
-    """Examples that are surely enough of another class than their label says, the surest first.
+    """Examples that are rather of another class than their label says, the surest first.
 
-    What is sure enough, each class says: the mean probability of that class among the examples that carry its label. So
-    a class that a model is never sure of, or always too sure of, accuses no more than its share. An example that passes
-    the thresholds of several classes is counted to the most probable of them.
+    How many there are, the confident joint says; which, and in what order, the probability of the given label: that
+    finds more than the examples off the diagonal of the joint themselves, or an order by margin
+    (benchmarks/bench_suspects.py).
 
     Args:
         probabilities: (n, C), each row by a model that has not learned from that example's label.
         targets: (n,) label codes; -1 where unknown, which accuses nobody and is not accused.
-        at_most: how many to name; None names all.
+        at_most: how many to name; None names as many as there probably are.
 
     Raises:
         ValueError: the shapes do not fit, or a code is of no class.
@@ -44,13 +44,32 @@ def suspects(probabilities: Floats, targets: Ints, at_most: int | None = None) -
         raise ValueError(f"expected (n, C) probabilities and (n,) targets, got {stated.shape} and {given.shape}")
     if len(given) and given.max() >= stated.shape[1]:
         raise ValueError(f"expected label codes below {stated.shape[1]}, got {given.max()}")
-    confident = np.where(stated >= thresholds(stated, given), stated, -np.inf)
-    likely = confident.argmax(axis=1)
-    accused = np.isfinite(confident.max(axis=1)) & (given >= 0) & (likely != given)
-    at = np.flatnonzero(accused)
-    margin = stated[at, likely[at]] - stated[at, given[at]]
-    order = np.argsort(-margin, kind="stable")[:at_most]
-    return tuple(Suspect(int(at[i]), int(given[at[i]]), int(likely[at[i]]), float(margin[i])) for i in order)
+    likely = stated.argmax(axis=1)
+    at = np.flatnonzero((given >= 0) & (likely != given))
+    own = stated[at, given[at]]
+    count = expected_errors(stated, given)
+    order = np.argsort(own, kind="stable")[: count if at_most is None else min(at_most, count)]
+    return tuple(Suspect(int(at[i]), int(given[at[i]]), int(likely[at[i]]), float(1 - own[i])) for i in order)
+
+
+def expected_errors(probabilities: Floats, targets: Ints) -> int:
+    """How many labels are probably wrong: what is off the diagonal of the confident joint, scaled to all examples.
+
+    An example counts as surely of a class if that class is at least as probable as it is on average among the examples
+    that carry its label, of several such as of the most probable. So a class that a model is never sure of, or always
+    too sure of, accuses no more than its share.
+
+    Args:
+        probabilities: (n, C).
+        targets: (n,) label codes; -1 where unknown.
+    """
+    confident = np.where(probabilities >= thresholds(probabilities, targets), probabilities, -np.inf)
+    sure = np.flatnonzero((targets >= 0) & np.isfinite(confident.max(axis=1, initial=-np.inf)))
+    joint = np.zeros((probabilities.shape[1],) * 2)
+    np.add.at(joint, (targets[sure], confident[sure].argmax(axis=1)), 1)
+    counts = np.bincount(targets[targets >= 0], minlength=len(joint))
+    wrong = 1 - np.diag(joint) / np.maximum(joint.sum(axis=1), 1)
+    return round(float(np.where(joint.sum(axis=1) > 0, wrong, 0) @ counts))
 
 
 def thresholds(probabilities: Floats, targets: Ints) -> Floats:

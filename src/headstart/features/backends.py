@@ -1,6 +1,7 @@
 """Ways to run a frozen net: each gives a function from uint8 pixels to pooled float32 features of every stage."""
 
 import hashlib
+import logging
 import shutil
 import uuid
 import warnings
@@ -84,6 +85,7 @@ def compiled(source: Source, exact: int | None, _cache: Path) -> Tap:
     """torch.compile with frozen weights: norms are folded into convolutions. One precision for all stages."""
     from torch._inductor import config
 
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no CUDA is no news
     net = source.tapped()
     net.trunk = torch.compile(net.trunk)  # type: ignore[assignment]
     run = _run(net, low=exact is not None)

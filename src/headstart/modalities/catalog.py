@@ -14,6 +14,8 @@ from headstart.data.store import Store
 
 Shown = bytes | str | Floats | dict[str, str]
 """A small JPEG or PNG, the beginning of a text, (channels, steps) of a series, or the cells of a row."""
+Small = bytes | str | Sequence[Sequence[float]]
+"""JPEG bytes, words, or some values of each channel."""
 
 
 class Reader(Protocol):
@@ -56,6 +58,10 @@ class Reader(Protocol):
 
     def shown(self, item: Item) -> Shown:
         """An example as a report shows it."""
+        ...
+
+    def small(self, item: Item) -> "Small":
+        """An example as one of thousands on a page: a picture of 64 pixels, few words, or the course of a series."""
         ...
 
 

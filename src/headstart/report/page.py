@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from headstart.core.record import Record
+from headstart.evaluation.closing import next_steps
 from headstart.metrics.scores import RIGHT
 from headstart.report import charts, drawings, inputs, tables, words
 from headstart.report.answers import answers
@@ -57,6 +58,7 @@ def _context(run: Path, called: Path) -> dict[str, Any]:
         "title": Path(record.data.path).name or record.data.path,
         "labels": words.labels(record.tasks[0]),
         "metric": words.name(record.metric),
+        "next_steps": next_steps(record),
         "right": right,
         "value": partial(words.value, record.metric),
         "between": partial(words.between, record.metric),

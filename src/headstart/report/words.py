@@ -1,6 +1,7 @@
 """How numbers are written on the page."""
 
 from headstart.core.record import Audit, Gain, LearningCurve, Price, Score, Span, TaskRecord, Threshold
+from headstart.core.said import signed
 from headstart.metrics.scores import metric as scored
 
 
@@ -28,13 +29,13 @@ def change(metric: str, number: float) -> str:
     >>> change("accuracy", 0.031), change("log_loss", 0.031)
     ('+3.1 points', '+0.031')
     """
-    return f"{100 * number:+.1f} points" if scored(metric).share else f"{number:+.3f}"
+    return f"{signed(100 * number, 1)} points" if scored(metric).share else signed(number)
 
 
 def gain_between(metric: str, gain: Gain | Audit | Span) -> str:
     """The interval of a gain, `+1.2 to +4.9`."""
     by, digits = (100, 1) if scored(metric).share else (1, 3)
-    return f"{by * gain.low:+.{digits}f} to {by * gain.high:+.{digits}f}"
+    return f"{signed(by * gain.low, digits)} to {signed(by * gain.high, digits)}"
 
 
 def times(curve: LearningCurve) -> str:

@@ -14,7 +14,7 @@ from headstart.core.plan import Plan, Solve, Train
 from headstart.core.predictions import Floats
 from headstart.core.problem import Task
 from headstart.core.progress import Silent
-from headstart.data.dataset import Dataset, Item
+from headstart.data.dataset import Dataset, Item, Piece
 from headstart.data.store import Store
 from headstart.features.extract import extract
 from headstart.linear.catalog import ESTIMATORS
@@ -134,6 +134,10 @@ class Noise:
             shape, kind = (card_input.size, card_input.size, 3), np.uint8
         drawn = np.random.default_rng(at).integers(1, 100, shape)
         return (drawn + 70 * (at % CLASSES)).astype(kind)
+
+    def pieces(self, item: Item, others: Sequence[Item], folder: Path) -> tuple[Item, tuple[Piece, ...]]:  # noqa: ARG002
+        """Noise has no parts."""
+        return item, ()
 
     def sample(self, items: Sequence[Item], card_input: Input, count: int) -> NDArray[Any]:
         """The first ones, over and over."""

@@ -10,7 +10,7 @@ from headstart.data.labelled import Where
 from headstart.data.store import Store
 from headstart.modalities.image.modality import IMAGE
 from headstart.modalities.image.read import read_at, read_files
-from headstart.modalities.image.thumbnail import thumbnail
+from headstart.modalities.image.thumbnail import SMALL, SMALL_QUALITY, thumbnail
 from headstart.strategies.catalog import DEFAULT
 
 
@@ -36,3 +36,7 @@ class ImageReader:
     def shown(self, item: Item) -> bytes:
         """A thumbnail."""
         return thumbnail(item)
+
+    def small(self, item: Item) -> bytes:
+        """A smaller one."""
+        return thumbnail(item, SMALL, SMALL_QUALITY)

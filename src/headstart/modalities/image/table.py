@@ -12,7 +12,7 @@ from headstart.data.tables import is_file, text_columns, values
 LOOKED_AT = 200  # rows whose values are tried as paths
 
 
-def pictures(table: pa.Table, path: Path, target: str) -> Sequence[Entry | None]:
+def pictures(table: pa.Table, path: Path, target: str | None) -> Sequence[Entry | None]:
     """The picture of each row; relative paths are relative to the table's folder.
 
     Raises:

@@ -6,12 +6,13 @@ from headstart.data.dataset import Item
 from headstart.modalities.image.prepare import open_rgb
 
 SIDE = 160
+SMALL, SMALL_QUALITY = 64, 60
 
 
-def thumbnail(item: Item) -> bytes:
-    """JPEG bytes, at most 160 pixels a side."""
-    image = open_rgb(item.path, at_least=SIDE)
-    image.thumbnail((SIDE, SIDE))
+def thumbnail(item: Item, side: int = SIDE, quality: int = 80) -> bytes:
+    """JPEG bytes, at most so many pixels a side."""
+    image = open_rgb(item.path, at_least=side)
+    image.thumbnail((side, side))
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=80)
+    image.save(out, "JPEG", quality=quality)
     return out.getvalue()

@@ -17,7 +17,7 @@ from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset, Item, Part
 from headstart.data.folders import Entry, below
 from headstart.data.labelled import Found, Opened, Where, labelled
-from headstart.data.tables import ENDINGS, open_table, read_rows
+from headstart.data.tables import ENDINGS, bare_rows, open_table, read_rows
 from headstart.data.targets import labels, number
 from headstart.modalities.series import tables
 from headstart.modalities.series.files import FILES, is_plain, kind_of
@@ -187,11 +187,13 @@ def own_forms(where: Where) -> Found | None:
         return _told(entries, kind), CLASS, kind
     if path.is_file() and path.suffix.lower() in ENDINGS and tables.is_long(table := open_table(path)):
         gathered = tables.gathered(table, path, where.target, where.group)
+        if where.bare and where.target is None:
+            return bare_rows(gathered, path, _rows), "", "classification"
         return read_rows(gathered, path, where.target, where.group, where.kind, _rows)
     return None
 
 
-def _rows(table: pa.Table, path: Path, target: str) -> Sequence[Entry | None]:
+def _rows(table: pa.Table, path: Path, target: str | None) -> Sequence[Entry | None]:
     return tables.rows(table, path, target)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
@@ -12,6 +14,8 @@ from headstart.modalities.series.modality import SERIES
 from headstart.modalities.series.read import read_at, read_inputs, recognised
 from headstart.modalities.series.values import Values, filled, unpacked
 from headstart.strategies.catalog import DEFAULT
+
+DRAWN, CHANNELS = 48, 3  # steps of each channel, and channels, where a series is drawn small
 
 
 class SeriesReader:
@@ -36,3 +40,9 @@ class SeriesReader:
     def shown(self, item: Item) -> Values:
         """All of it, without the padding."""
         return filled(unpacked(item.content))[0]
+
+    def small(self, item: Item) -> list[list[float]]:
+        """Its course: evenly spaced steps of the first channels."""
+        values = unpacked(item.content)[:CHANNELS]
+        steps = np.linspace(0, values.shape[1] - 1, min(DRAWN, values.shape[1])).round().astype(int)
+        return [[float(f"{value:.3g}") for value in channel[steps]] for channel in values]

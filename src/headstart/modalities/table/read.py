@@ -39,10 +39,11 @@ def read_at(where: Where, progress: Progress) -> Dataset:
     known: list[Column] = []
     said: list[str] = []
 
-    def rows(table: pa.Table, path: Path, target: str) -> Sequence[Entry | None]:
+    def rows(table: pa.Table, path: Path, target: str | None) -> Sequence[Entry | None]:
         with progress.step("reading", len(table)) as step:
             if not known:
-                found = find(table, _no_inputs(table, where, target), values(table, target))
+                labels = [None] * len(table) if target is None else values(table, target)
+                found = find(table, _no_inputs(table, where, target), labels)
                 known.extend(sorted(found.columns, key=lambda one: one.name))
                 said.extend(found.warnings)
                 _check_some(known, table, path)
@@ -126,7 +127,7 @@ def spelled(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def _no_inputs(table: pa.Table, where: Where, target: str) -> list[str | None]:
+def _no_inputs(table: pa.Table, where: Where, target: str | None) -> list[str | None]:
     """Columns that say something else than what an example is like."""
     parts = [name for name in table.column_names if name.casefold() in SPLITS]
     speaks = [

@@ -67,3 +67,7 @@ class TableReader:
         """Its first cells."""
         there = [(name, cell) for name, cell in json.loads(item.content).items() if cell is not None]
         return {name: cell if isinstance(cell, str) else f"{cell:g}" for name, cell in there[:SHOWN]}
+
+    def small(self, item: Item) -> str:
+        """The same, in a line."""
+        return ", ".join(f"{name} {cell}" for name, cell in self.shown(item).items())

@@ -35,7 +35,7 @@ def read_at(where: Where, progress: Progress) -> Dataset:
     """
     read_from: list[str] = []
 
-    def rows(table: pa.Table, path: Path, target: str) -> Sequence[Entry | None]:
+    def rows(table: pa.Table, path: Path, target: str | None) -> Sequence[Entry | None]:
         column = where.text or text_column(table, path, target)
         check_column(table, path, "--text", column)
         read_from.append(column)

@@ -57,3 +57,7 @@ class TextReader:
         """Its beginning."""
         text = " ".join(item.content.split())
         return text if len(text) <= SHOWN else f"{text[:SHOWN].rsplit(' ', 1)[0]} …"
+
+    def small(self, item: Item) -> str:
+        """The same: it is short enough for thousands."""
+        return self.shown(item)

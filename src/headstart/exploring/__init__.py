@@ -1,0 +1,1 @@
+"""A map of data in the feature space of a source, with or without labels."""
