@@ -169,6 +169,11 @@ def test_dependencies_are_what_is_imported() -> None:
     assert {of[name][0].lower().replace("_", "-") for name in foreign} == declared
 
 
+def test_scikit_learn_is_asked_for_where_it_is_needed() -> None:
+    asked = {names(path) for path in FILES if 'require("sklearn' in path.read_text()}
+    assert asked == {"src/headstart/sklearn.py", "src/headstart/strategies/unsupervised/clustering.py"}
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -53,8 +53,13 @@ def read_at(where: Where, store: Store | None, progress: Progress) -> Dataset:
     return labelled(where, IMAGE, pictures, opened)
 
 
-def read_files(paths: Sequence[str | Path], task: Task) -> Dataset:
+def read_files(paths: Sequence[str | Path], task: Task, store: Store | None = None) -> Dataset:
     """Pictures without labels, to be predicted, in the order given; every one must be readable.
+
+    Args:
+        paths: of the files.
+        task: what is predicted.
+        store: remembers which files decode.
 
     Raises:
         UserError: the first file that is missing or cannot be decoded.
@@ -62,7 +67,7 @@ def read_files(paths: Sequence[str | Path], task: Task) -> Dataset:
     if not paths:
         raise UserError("at least one picture", "none", "Name the files to predict.")
     items: list[Item] = []
-    for one in verify([(str(path), Path(path)) for path in paths], None, Silent()):
+    for one in verify([(str(path), Path(path)) for path in paths], store, Silent()):
         if isinstance(one, SkippedFile):
             raise UserError("pictures that can be read", f"{one.name}: {one.why}", "Leave it out, or repair it.")
         items.append(one)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ from headstart.data.targets import labels, number
 from headstart.modalities.series import tables
 from headstart.modalities.series.files import FILES, is_plain, kind_of
 from headstart.modalities.series.modality import FEW, SERIES, SeriesModality
-from headstart.modalities.series.values import filled, packed, unpacked
+from headstart.modalities.series.values import Values, filled, packed, unpacked
 
 OWN = (".ts", ".npz")
 PARTS = re.compile(r"(.+)_(train|test)", re.IGNORECASE)
@@ -97,13 +97,31 @@ def read_inputs(given: Sequence[str | Path], task: Task, column: str | None = No
     known = json.loads(column or "{}")
     files = [file for one in given for file in (below(Path(one)) if Path(one).is_dir() else [Path(one)])]
     entries = [entry for one in files for entry in unlabelled(one, known.get("names", ()))]
-    opening = _Opening(channels=known.get("channels", 0))
+    if not entries:
+        raise UserError("at least one series", "none", "Name the files to predict.")
+    return _to_predict(entries, known.get("channels", 0), task)
+
+
+def read_values(several: Iterable[Values], task: Task) -> Dataset:
+    """Series without labels that lie in memory, in the order given.
+
+    Args:
+        several: (channels, steps) of each, NaN where a value is missing.
+        task: what is predicted.
+
+    Raises:
+        UserError: the first series that cannot be used.
+    """
+    entries = [Entry(f"series {at}", Path(), None, content=packed(one)) for at, one in enumerate(several, 1)]
+    return _to_predict(entries, 0, task)
+
+
+def _to_predict(entries: Sequence[Entry], channels: int, task: Task) -> Dataset:
+    opening = _Opening(channels=channels)
     found = opening.all(entries)
     wrong = next((one for one in found if isinstance(one, SkippedFile)), None)
     if wrong is not None:
         raise UserError("a series that can be read", f"{wrong.name}: {wrong.why}", "Leave it out, or repair it.")
-    if not found:
-        raise UserError("at least one series", "none", "Name the files to predict.")
     items = tuple(one for one in found if isinstance(one, Item))
     modality = SeriesModality(channels=opening.channels)
     return Dataset("", items, np.full(len(items), -1), np.arange(len(items)), task, modality)
