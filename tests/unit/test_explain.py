@@ -95,10 +95,10 @@ def test_the_report_says_what_is_pulled_adapted_and_hidden() -> None:
     said = {
         name: dict(row for _, rows in plan_rows(plan(name)) for row in rows) for name in ("l2-sp", "lora", "mlp-head")
     }
-    assert said["l2-sp"]["pull to the start"] == "0.1"
-    assert said["lora"]["adapters"] == "rank 8"
-    assert said["mlp-head"]["hidden layers of the head"] == "256"
-    assert not {"adapters", "hidden layers of the head"} & said["l2-sp"].keys()
+    assert said["l2-sp"]["Pull to the start"] == "0.1"
+    assert said["lora"]["Adapters"] == "rank 8"
+    assert said["mlp-head"]["Hidden layers of the head"] == "256"
+    assert not {"Adapters", "Hidden layers of the head"} & said["l2-sp"].keys()
 
 
 # The command line

@@ -134,7 +134,7 @@ def test_a_thumbnail_is_small(tmp_path: Path) -> None:
     path = _saved(tmp_path / "a.png", _photo(400, 300))
     with Image.open(io.BytesIO(thumbnail(Item("a", path, "k")))) as small:
         assert small.format == "JPEG"
-        assert small.size == (128, 96)
+        assert small.size == (160, 120)
 
 
 def test_a_picture_is_decoded_once_for_sources_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
