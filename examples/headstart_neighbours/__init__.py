@@ -1,0 +1,1 @@
+"""Nearest neighbours in a source's features: an example of a plug-in for headstart."""
