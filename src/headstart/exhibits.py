@@ -48,7 +48,10 @@ def gather(run: Path, data: Dataset, progress: Progress) -> Exhibits:
     started = time.perf_counter()
     try:
         explained, why = _explained(run, data, by_name, progress)
-    except HeadstartError as error:  # the run stands without it; a page that says why is worth more than none
+    except (
+        HeadstartError,
+        OSError,
+    ) as error:  # the run stands without it; a page that says why is worth more than none
         explained, why = (), str(error).splitlines()[0]
     seconds = time.perf_counter() - started
     names = dict.fromkeys((*inputs.exhibited(run), *(one.example for one in explained)))
@@ -57,7 +60,10 @@ def gather(run: Path, data: Dataset, progress: Progress) -> Exhibits:
 
 
 def _shown(who: Reader, item: Item) -> Exhibit:
-    found = who.shown(item)
+    try:
+        found = who.shown(item)
+    except OSError:  # it has gone since it was read
+        return Exhibit()
     return next(make(found) for kind, make in _AS.items() if isinstance(found, kind))
 
 

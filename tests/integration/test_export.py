@@ -155,3 +155,20 @@ def test_torch_program(pictures: hs.Result, photos: Path, tmp_path: Path) -> Non
     rows = program(torch.from_numpy(np.stack([square(open_rgb(path), wanted) for path in paths])))
     for row, one in zip(rows.tolist(), pictures.predict(paths), strict=True):
         assert row == pytest.approx(list(one.probabilities.values()), abs=TOLERANCE)
+
+
+def test_stages_over_a_grid_of_padded_maps(photos: Path, tmp_path: Path) -> None:
+    """Nets that pad by the size of what comes do not tell ONNX the sizes of their maps."""
+    asked = {"sources": ["random:tf_efficientnet_lite0@64"], "strategies": ["all-stages"], "minutes": MINUTES}
+    run = hs.fit(photos, deliver="transfer", out=tmp_path / "run", **asked).run
+    found = export(run, examples=sorted(photos.rglob("*.png"))[:4])
+    assert found.compared is not None
+    assert found.compared.difference <= TOLERANCE
+    assert not (found.folder / "__pycache__").exists()
+
+
+def test_only_onnx_comes_with_a_predictor(pictures: hs.Result, tmp_path: Path) -> None:
+    folder = export(pictures.run, format="torch", out=tmp_path / "pt2").folder
+    assert not (folder / "predict.py").exists()
+    assert "predict.py" not in (folder / "README.md").read_text()
+    assert "torch.export.load" in (folder / "README.md").read_text()

@@ -143,13 +143,13 @@ def test_arms_are_ranked_transfer_first_and_others_named_with_their_reason() -> 
 def test_undecided_says_what_that_means_and_what_may_settle_it() -> None:
     meaning, room, command = next_steps(record())
     assert "room for a gain and for a loss: about 1,700 more labels would decide" in meaning
-    assert room == "Next, with room for lp-ft, finetune:"
+    assert room == "Next, with more of the time that was short for lp-ft, finetune:"
     assert command == "  headstart fit 'my photos' --minutes 20"
     task = {"name": "ripe", "kind": "classification", "classes": ["a", "b"]}
     verdict = record().verdict.model_dump() | {"labels_to_decide": None}
     scored = [one.model_dump() for one in record().candidates if one.score]
     meaning, _, command = next_steps(record(tasks=[task], candidates=scored, verdict=verdict))
-    assert meaning.endswith("more labels hardly would.")
+    assert meaning.endswith("more labels would hardly decide.")
     assert command == "  headstart compare 'my photos' --target ripe"
 
 
@@ -161,5 +161,5 @@ def test_a_loss_says_what_was_delivered_and_a_gain_needs_no_more() -> None:
         "Delivered all the same, as --deliver transfer asked: linear.",
     )
     said = str(Result(record(), Path("runs/x")))
-    assert "Next, with room for lp-ft, finetune:" in said
+    assert "Next, with more of the time that was short for lp-ft, finetune:" in said
     assert said.endswith("7 s, runs/x")

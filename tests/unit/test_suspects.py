@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from headstart.evaluation.suspects import Suspect, expected_errors, suspects, thresholds
+from headstart.evaluation.suspects import Suspect, expected_errors, suspects, tells, thresholds
+from headstart.linear.heads import Ridge
 
 # Class 0 is stated surely (mean .8), class 1 never is (.517): a .65 for class 1 accuses, a .70 for class 0 does not.
 # Joint: label 0 -> 3 surely of 0, 1 of 1, none left out; label 1 -> 2 surely of 1. Expected: 4 * 1/4 + 3 * 0/2 = 1.
@@ -92,3 +93,14 @@ def test_right_labels_and_unknown_ones_are_not_accused() -> None:
 def test_what_does_not_fit_is_refused(stated: np.ndarray, targets: np.ndarray, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         suspects(stated, targets)
+
+
+def test_what_cannot_tell_classes_accuses_nobody() -> None:
+    """Leave-one-out leans away from each example's own class: on noise it would accuse nearly all."""
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(200, 10)), np.arange(200) % 4
+    stated = Ridge.fit([rows], labels, 4, None).loo
+    assert (stated.argmax(axis=1) != labels).mean() > 0.6
+    assert len(suspects(stated, labels)) > 100
+    assert not tells(stated, labels)
+    assert tells(np.eye(4)[labels], labels)

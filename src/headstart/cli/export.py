@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Examples = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[EXAMPLES...]", help="Files, or texts, on which graph and run are compared."),
+    typer.Argument(metavar="[EXAMPLES...]", help="Files on which graph and run are compared."),
 ]
 Onnx = Annotated[bool, typer.Option("--onnx", help="model.onnx, with a predictor beside it (the default).")]
 Torch = Annotated[bool, typer.Option("--torch", help="model.pt2, for torch.export.load.")]
@@ -46,7 +46,7 @@ def export(
         Path(run),
         out=out,
         format=cast("Format", asked[0] if asked else "onnx"),
-        examples=examples or (),
+        examples=[Path(one) for one in examples or ()],
         hub=hub_folder,
         progress=progress(quiet),
     )

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from headstart.core.problem import Kind
@@ -11,6 +12,7 @@ from headstart.core.shown import Shown
 from headstart.evaluation.verdict import Comparison
 from headstart.metrics.scores import metric as metric_named
 
+TABLES = (".csv", ".parquet", ".jsonl")  # of which the column must be named
 OVER: Mapping[str, str] = MappingProxyType(
     {
         "majority": "answering without a look",
@@ -38,7 +40,9 @@ def gained(judged: Comparison, metric: str, *, levelled: bool, rival: tuple[str,
     """
     score = metric_named(metric)
     times, digits = (100, 1) if score.share else (1, 3)
-    unit = (" points" if score.share else "") + ("" if metric == "accuracy" else f" of {metric.replace('_', ' ')}")
+    named = "" if metric == "accuracy" else f" of {metric.replace('_', ' ')}"
+    better = "" if score.higher_is_better else " (less is better: + is so much less)"
+    unit = (" points" if score.share else "") + named + better
     value, low, high = (number * times for number in (judged.gain.value, judged.gain.low, judged.gain.high))
     ends = (low, high) if judged.claim == "helped" else (signed(low, digits), signed(high, digits))
     between = ", ".join(end if isinstance(end, str) else f"{end:.{digits}f}" for end in ends)
@@ -96,8 +100,12 @@ def next_steps(record: Record) -> tuple[str, ...]:
         if decision.role == "control":
             return (f"Delivered instead: {decision.delivered}, which takes nothing from a source.",)
         return (f"Delivered all the same, as {decision.rule} asked: {decision.delivered}.",)
+    if record.gain is not None and record.gain.low == record.gain.high == 0:
+        return ("Both answer alike on these examples: either will do.", *_command(record))
     more = verdict.labels_to_decide
-    decided = f"about {more:,} more labels would decide, were the gain to stay" if more else "more labels hardly would"
+    decided = (
+        f"about {more:,} more labels would decide, were the gain to stay" if more else "more labels would hardly decide"
+    )
     return (f"The interval leaves room for a gain and for a loss: {decided}.", *_command(record))
 
 
@@ -130,10 +138,11 @@ def shown(record: Record) -> Shown:
 def _command(record: Record) -> tuple[str, str]:
     """More minutes where arms were left out for want of them; a comparison without a clock where none was."""
     task, data = record.tasks[0], record.data.path
-    asked = [data] if task.name == "class" else [data, "--target", task.name]
+    asked = [data] if task.name == "class" and Path(data).suffix not in TABLES else [data, "--target", task.name]
     out = [one for one in record.candidates if one.status == "unaffordable"]
     left = list(dict.fromkeys(one.name if one.source is None else one.source for one in out))
     if left:
         more = shlex.join(["headstart", "fit", *asked, "--minutes", f"{2 * record.budget.minutes:g}"])
-        return f"Next, with room for {', '.join(left[:3])}{', ...' * (len(left) > 3)}:", f"  {more}"
+        short = f"{', '.join(left[:3])}{', ...' * (len(left) > 3)}"
+        return f"Next, with more of the time that was short for {short}:", f"  {more}"
     return "Next, every strategy on every source, without a clock:", f"  {shlex.join(['headstart', 'compare', *asked])}"

@@ -29,7 +29,7 @@ def suspects(probabilities: Floats, targets: Ints, at_most: int | None = None) -
 
     How many there are, the confident joint says; which, and in what order, the probability of the given label: that
     finds more than the examples off the diagonal of the joint themselves, or an order by margin
-    (benchmarks/bench_suspects.py).
+    (benchmarks/bench_suspects.py). Ask `tells` first: what cannot tell the classes has nothing to say of labels.
 
     Args:
         probabilities: (n, C), each row by a model that has not learned from that example's label.
@@ -50,6 +50,19 @@ def suspects(probabilities: Floats, targets: Ints, at_most: int | None = None) -
     count = expected_errors(stated, given)
     order = np.argsort(own, kind="stable")[: count if at_most is None else min(at_most, count)]
     return tuple(Suspect(int(at[i]), int(given[at[i]]), int(likely[at[i]]), float(1 - own[i])) for i in order)
+
+
+def tells(probabilities: Floats, targets: Ints) -> bool:
+    """Whether predictions are right surely more often than naming the most frequent class: else they accuse nobody.
+
+    Predictions that leave each example out lean away from its own class, and would accuse all of them.
+    """
+    known = np.flatnonzero(targets >= 0)
+    if not len(known):
+        return False
+    right = float((probabilities[known].argmax(axis=1) == targets[known]).mean())
+    usual = float(np.bincount(targets[known]).max() / len(known))
+    return right > usual + 2 * (usual * (1 - usual) / len(known)) ** 0.5
 
 
 def expected_errors(probabilities: Floats, targets: Ints) -> int:

@@ -16,7 +16,7 @@ from headstart.data.inspect import near_duplicates
 from headstart.data.labelled import Where
 from headstart.data.store import Store
 from headstart.data.targets import spoken
-from headstart.evaluation.suspects import suspects
+from headstart.evaluation.suspects import suspects, tells
 from headstart.exploring.result import Accused, Alike, Apart, Cluster, Clusters, Explored, Point
 from headstart.features.extract import Tappable, extract
 from headstart.features.table import FeatureTable
@@ -98,6 +98,8 @@ def explore(
     """
     started, shown, store = time.perf_counter(), progress or Silent(), Store()
     wanted = _checked(clusters, way)
+    if out is not None and Path(out).is_file():
+        raise UserError("a folder for --out", f"the file {out}", "Name another.")
     where = Where(Path(path), target, None, None if test is None else Path(test), text, kind, bare=True)
     read_by = reader(kind_of(where))
     seen = _seen(read_by.read(where, store, shown), read_by, source, stage, access, store, shown)
@@ -271,6 +273,8 @@ def _suspects(data: Dataset, features: Floats) -> tuple[Accused, ...] | None:
         return None
     stated = Ridge.fit([features[known]], own, len(codes), None).loo
     classes = [data.task.classes[code] for code in codes]
+    if not tells(stated, own):
+        return ()
     return tuple(
         Accused(data.items[known[one.index]].name, classes[one.given], classes[one.likely], round(one.score, 4))
         for one in suspects(stated, own)

@@ -20,7 +20,7 @@ from headstart.core.progress import Progress, Silent
 from headstart.data.dataset import Item
 from headstart.export import formats
 from headstart.export.graph import graph
-from headstart.export.model_card import model_card
+from headstart.export.model_card import model_card, use
 from headstart.modalities.catalog import reader
 from headstart.modalities.series.values import unpacked
 from headstart.runs import Saved, free, read_record
@@ -35,7 +35,6 @@ FORMATS: Mapping[Format, Callable[[nn.Module, Sequence[Input], Path], None]] = {
 TOLERANCE = 1e-3  # of a probability; of a number, of the largest one
 INSIDE = "from headstart.export.standalone.image import"  # so that it is checked like other code
 STANDALONE = Path(__file__).parent / "standalone"
-NEEDS = {"image": "onnxruntime numpy pillow", "text": "onnxruntime numpy tokenizers", "series": "onnxruntime numpy"}
 KEPT = ("record.json", "model.json", "model.safetensors", "card.json")  # of a run, for `hs.load`
 
 
@@ -74,7 +73,7 @@ def export(
     hub: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write a delivered model as a graph with its preprocessing, a predictor of a page, and a model card.
+    """Write a delivered model as a graph with its preprocessing and a model card; in ONNX with a predictor of a page.
 
     Args:
         run: a finished one.
@@ -89,7 +88,7 @@ def export(
             something else than the run.
     """
     shown, run = progress or Silent(), Path(run)
-    folder = free(Path(out) if out is not None else run.with_name(f"{run.name}-{format}"))
+    folder = free(Path(out).resolve() if out is not None else run.with_name(f"{run.name}-{format}"))
     record, saved = read_record(run), Saved.open(run)
     model, inputs = graph(saved)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
@@ -97,8 +96,8 @@ def export(
     try:
         with shown.step(f"writing {format}"):
             FORMATS[format](model, inputs, aside)
-        _describe(saved, inputs, aside)
-        (aside / "README.md").write_text(model_card(record, saved.kind, NEEDS[saved.kind]), encoding="utf-8")
+        _describe(saved, inputs, aside, alone=format == "onnx")
+        (aside / "README.md").write_text(model_card(record, saved.kind, use(format, saved.kind)), encoding="utf-8")
         for name in KEPT if hub else ():
             shutil.copyfile(run / name, aside / name)
         compared = _compared(saved, aside, examples, shown) if format == "onnx" and examples else None
@@ -110,8 +109,8 @@ def export(
     return Exported(folder, compared)
 
 
-def _describe(saved: Saved, inputs: Sequence[Input], folder: Path) -> None:
-    """preprocess.json, the tokenizers, and the predictor that reads them."""
+def _describe(saved: Saved, inputs: Sequence[Input], folder: Path, *, alone: bool) -> None:
+    """preprocess.json, the tokenizers, what prepares examples by them, and the predictor of a graph in ONNX."""
     described: list[dict[str, Any]] = []
     for name, taken in zip(formats.names(inputs), inputs, strict=True):
         facts = {"name": name, **taken.model_dump(mode="json")}
@@ -126,6 +125,8 @@ def _describe(saved: Saved, inputs: Sequence[Input], folder: Path) -> None:
     }  # fmt: skip
     (folder / "preprocess.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     shutil.copyfile(STANDALONE / f"{data}.py", folder / "prepare.py")
+    if not alone:
+        return
     text = (STANDALONE / "predict.py").read_text(encoding="utf-8")
     (folder / "predict.py").write_text(text.replace(INSIDE, "from prepare import"), encoding="utf-8")
 
@@ -153,9 +154,11 @@ def _compared(saved: Saved, folder: Path, examples: Sequence[str | Path], shown:
 
 
 def _alone(kind: str, item: Item, scratch: Path) -> str:
-    """An example as the predictor takes it: a picture's path, a text, the path of a series of its own."""
+    """An example as the predictor takes it: the path of a picture, or of a text or series of its own."""
     if kind == "text":
-        return item.content
+        path = scratch / "text.txt"
+        path.write_text(item.content, encoding="utf-8")
+        return str(path)
     if kind == "image":
         return str(item.path)
     path = scratch / "series.csv"
@@ -165,15 +168,21 @@ def _alone(kind: str, item: Item, scratch: Path) -> str:
 
 def _predictor(folder: Path) -> ModuleType:
     """The predictor that was written, as a user runs it."""
-    made: list[ModuleType] = []
-    for name in ("prepare", "predict"):
-        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-        assert spec is not None, "it was just written"
-        assert spec.loader is not None, "likewise"
-        made.append(importlib.util.module_from_spec(spec))
-        sys.modules[name], before = made[-1], sys.modules.get(name)
-        spec.loader.exec_module(made[-1])
+    before = sys.modules.get("prepare")
+    try:
+        sys.modules["prepare"] = _module(folder / "prepare.py")  # as the predictor calls it
+        return _module(folder / "predict.py")
+    finally:
+        sys.modules.pop("prepare")
         if before is not None:
-            sys.modules[name] = before
-    del sys.modules["prepare"], sys.modules["predict"]
-    return made[-1]
+            sys.modules["prepare"] = before
+        shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None, "it was just written"
+    assert spec.loader is not None, "likewise"
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made

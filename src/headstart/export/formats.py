@@ -7,7 +7,9 @@ from pathlib import Path
 import torch as pytorch
 from torch import Tensor, nn
 from torch.export import Dim
+from torch.onnx.errors import OnnxExporterError
 
+from headstart.core.errors import UserError
 from headstart.core.extras import require
 from headstart.sources.card import ImageInput, Input, SeriesInput, TextInput
 from headstart.sources.front import noise
@@ -27,17 +29,21 @@ def onnx(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:
     By tracing: the newer exporter writes a recurrent net out step by step, and with one length only.
 
     Raises:
-        UserError: onnx is not installed.
+        UserError: onnx is not installed, or the net does what ONNX has no word for.
     """
     require("onnx", "onnx")
     called = names(inputs)
     sizes = {name: _open(taken) for name, taken in zip(called, inputs, strict=True)}
     with pytorch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: what it takes for constants are constants
-        pytorch.onnx.export(
-            model, tuple(map(_example, inputs)), folder / "model.onnx", dynamo=False, opset_version=OPSET,
-            input_names=called, output_names=["stated"], dynamic_axes=sizes,
-        )  # fmt: skip
+        try:
+            pytorch.onnx.export(
+                model, tuple(map(_example, inputs)), folder / "model.onnx", dynamo=False, opset_version=OPSET,
+                input_names=called, output_names=["stated"], dynamic_axes=sizes,
+            )  # fmt: skip
+        except OnnxExporterError as error:
+            came = str(error).splitlines()[0]
+            raise UserError("a net that ONNX can say", came, "Export it with --torch instead.") from None
 
 
 def openvino(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:

@@ -2,14 +2,27 @@
 
 from headstart.core.record import Record
 
+NEEDS = {"image": "numpy pillow", "text": "numpy tokenizers", "series": "numpy"}
+RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "openvino": "openvino"}
+OPENED = {
+    "onnx": "python predict.py EXAMPLE...",
+    "torch": "python -c 'import torch; net = torch.export.load(\"model.pt2\").module()'  # prepare.py says of what",
+    "openvino": "python -c 'import openvino; net = openvino.compile_model(\"model.xml\")'  # prepare.py says of what",
+}
 
-def model_card(record: Record, data: str, needs: str) -> str:
+
+def use(written: str, data: str) -> tuple[str, str]:
+    """The two commands that use a folder: what to install for a format and a kind of data, and how it is opened."""
+    return f"pip install {RUNTIMES[written]} {NEEDS[data]}", OPENED[written]
+
+
+def model_card(record: Record, data: str, commands: tuple[str, str]) -> str:
     """README.md of an exported folder.
 
     Args:
         record: of the run.
         data: its kind.
-        needs: what `pip install` must have brought for the predictor.
+        commands: that use the folder; see `use`.
     """
     task, score = record.tasks[0], record.score
     licences = sorted({one.licence or "not stated" for one in record.sources if one.trained_on})
@@ -28,7 +41,7 @@ def model_card(record: Record, data: str, needs: str) -> str:
         f"- **Learned from**: {record.data.n_train} examples, fingerprint `{record.data.fingerprint[:16]}`",
         "", "## Sources and licences", "",
         *(_source(one.name, one.licence, one.trained_on, one.sha256) for one in record.sources),
-        "", "## Use", "", "```sh", f"pip install {needs}", "python predict.py EXAMPLE...", "```",
+        "", "## Use", "", "```sh", *commands, "```",
         "", "## Limits", "",
         "- The interval speaks of data like those that it was measured on; it does not see a shift to other data.",
         *(f"- {note}" for note in (*record.data.warnings, *record.notes)),

@@ -20,7 +20,7 @@ from headstart.core.problem import Kind, Task
 from headstart.core.record import On, Record
 from headstart.data.targets import encode, spoken
 from headstart.evaluation.evidence import stored_task
-from headstart.evaluation.suspects import suspects
+from headstart.evaluation.suspects import suspects, tells
 from headstart.metrics.kinds import KINDS
 from headstart.report.pairs import alike
 
@@ -122,12 +122,19 @@ def record(run: Path) -> Record:
         ) from None
 
 
+def _damaged(path: Path) -> UserError:
+    return UserError("a finished run whose files can be read", f"{path}, which is damaged", "Fit again.")
+
+
 def history(run: Path) -> list[dict[str, Any]]:
     """The epochs that were trained, in order; empty when only closed forms ran."""
     path = run / "history.jsonl"
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError):
+        raise _damaged(path) from None
 
 
 def exhibits(run: Path) -> Exhibits:
@@ -150,7 +157,12 @@ def outputs(run: Path, about: Record) -> Outputs | None:
 def predicted(run: Path, about: Record) -> pa.Table | None:
     """The kept predictions of the delivered model, of all parts."""
     path = run / "predictions.parquet"
-    return pq.read_table(path, filters=pc.field("arm") == about.decision.delivered) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return pq.read_table(path, filters=pc.field("arm") == about.decision.delivered)
+    except (OSError, ValueError):
+        raise _damaged(path) from None
 
 
 def _outputs(rows: pa.Table, about: Record, on: On) -> Outputs | None:
@@ -244,6 +256,8 @@ def suspicious(run: Path, about: Record, n: int) -> tuple[Suspicion, ...]:
     each = [_each(one) for one in found]
     names, classes = [name for part in each for name in part[0]], found[0].classes
     stated, given = np.vstack([part[1] for part in each]), np.concatenate([part[2] for part in each])
+    if not tells(stated, given):
+        return ()
     return tuple(
         Suspicion(names[one.index], classes[one.given], classes[one.likely], float(stated[one.index, one.likely]))
         for one in suspects(stated, given, n)

@@ -16,6 +16,7 @@ def write_page(template: str, context: Mapping[str, Any], page: Path) -> Path:
     """Fill a template in and let the page appear whole."""
     style = Markup((_HERE / "style.css").read_text(encoding="utf-8"))
     html = _environment().get_template(template).render(context, style=style)
+    page.parent.mkdir(parents=True, exist_ok=True)
     aside = page.with_name(f".{page.name}.part")
     aside.write_text(html, encoding="utf-8", errors="replace")
     return aside.replace(page)

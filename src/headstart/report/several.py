@@ -43,6 +43,9 @@ def write(runs: Sequence[Path], page: Path) -> Path:
     Raises:
         UserError: fewer than two runs, or a folder that holds none.
     """
+    runs = list({run.resolve(): run for run in runs}.values())
+    if page.is_dir():
+        raise UserError("a file for --out", f"the folder {page}", "Name a file, such as side-by-side.html.")
     if len(runs) < 2:
         raise UserError("at least two runs", str(len(runs)), "Name the folders of the runs to lay side by side.")
     records = [inputs.record(run) for run in runs]
@@ -55,7 +58,7 @@ def apart(records: Sequence[Record]) -> tuple[str, ...]:
         ("the kinds of task", lambda r: r.tasks[0].kind),
         ("the metrics", lambda r: words.name(r.metric)),
         ("the data", lambda r: r.data.fingerprint),
-        ("the examples that were scored", lambda r: f"{r.score.n} {r.score.on}"),
+        ("the examples that were scored", _scored),
     )
     differ = [(name, list(dict.fromkeys(map(told, records)))) for name, told in asked]
     return tuple(
@@ -63,6 +66,12 @@ def apart(records: Sequence[Record]) -> tuple[str, ...]:
         for name, found in differ
         if len(found) > 1
     )
+
+
+def _scored(record: Record) -> str:
+    """How many, and which of them: what is split off depends on the seed."""
+    split = record.data.test == "split" and record.score.on == "test"
+    return f"{record.score.n} {record.score.on}" + (f", split off with seed {record.seed}" if split else "")
 
 
 def _context(runs: Sequence[Path], records: Sequence[Record]) -> dict[str, Any]:

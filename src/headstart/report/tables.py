@@ -10,6 +10,7 @@ import numpy as np
 from headstart.core.plan import Plan, Rule, Solve, Train
 from headstart.core.predictions import Floats, Ints
 from headstart.core.record import Candidate, Record, Span
+from headstart.evaluation.closing import TABLES
 from headstart.metrics.scores import metric
 from headstart.report.inputs import Outputs
 from headstart.report.words import percent
@@ -160,7 +161,7 @@ def commands(record: Record, run: Path) -> list[str]:
     """What to type, beside the run's folder, to do the same work again and to check the numbers."""
     at = Path(run.name) if run.is_absolute() else run
     again: list[str] = ["headstart", "fit", record.data.path]
-    if record.tasks[0].name != "class":
+    if record.tasks[0].name != "class" or Path(record.data.path).suffix in TABLES:
         again += ["--target", record.tasks[0].name]
     again += ["--minutes", f"{record.budget.minutes:g}", "--metric", record.metric, "--seed", str(record.seed)]
     if record.decision.asked != "auto":

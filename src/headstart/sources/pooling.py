@@ -43,10 +43,30 @@ def pooled(output: Tensor, layout: Layout = "NCHW", how: Pooling | None = None, 
         return output
     if how is None and grid > 1:
         planes = output if layout == "NCHW" else output.permute(0, 3, 1, 2)
-        means = functional.adaptive_avg_pool2d(planes, grid).flatten(1)
+        means = _cells(planes, grid).flatten(1)
         return means.to(torch.promote_types(output.dtype, torch.float32))
     positions = {3: (1,), 4: (2, 3) if layout == "NCHW" else (1, 2)}[output.ndim]
     return POOLINGS[how or "avg"](output, positions)
+
+
+def _cells(planes: Tensor, grid: int) -> Tensor:
+    """(n, D, h, w) maps -> (n, D, grid, grid) averages.
+
+    A graph that is traced gets them as two products: ONNX pools over a grid only where sizes are known beforehand.
+    """
+    if not torch.onnx.is_in_onnx_export():
+        return functional.adaptive_avg_pool2d(planes, grid)
+    height, width = (int(side) for side in planes.shape[2:])
+    return _shares(height, grid) @ planes @ _shares(width, grid).T
+
+
+def _shares(size: int, grid: int) -> Tensor:
+    """(grid, size) how much each position adds to the average of each cell; cells may overlap by one."""
+    out = torch.zeros(grid, size)
+    for cell in range(grid):
+        begin, end = cell * size // grid, -(-(cell + 1) * size // grid)
+        out[cell, begin:end] = 1 / (end - begin)
+    return out
 
 
 def pooled_tokens(output: Tensor, real: Tensor, text: Tensor, count: int, how: Pooling | None) -> Tensor:

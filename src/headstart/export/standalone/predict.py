@@ -36,6 +36,8 @@ def said(row: Any, about: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit("usage: python predict.py EXAMPLE...")
     about = json.loads((HERE / "preprocess.json").read_text(encoding="utf-8"))
     for one, row in zip(sys.argv[1:], predict(sys.argv[1:]), strict=True):
         stated = {name: round(float(p), 4) for name, p in zip(about["outputs"], row, strict=True)}

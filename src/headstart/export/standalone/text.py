@@ -18,8 +18,8 @@ def tokenizer(path: Path, window: int) -> Any:
 
 
 def prepared(text: str, taken: dict[str, Any], folder: Path) -> Any:
-    """(w, t) int64 token numbers of a text, or of what stands in a file ending in .txt: a row a window."""
-    text = Path(text).read_text(encoding="utf-8") if text.endswith(".txt") else text
+    """(w, t) int64 token numbers of a text, or of what stands in a file ending in .txt or .md: a row a window."""
+    text = Path(text).read_text(encoding="utf-8") if text.endswith((".txt", ".md")) else text
     first = tokenizer(folder / taken["tokenizer"], taken["window"]).encode(text)
     windows = [one.ids for one in (first, *first.overflowing)][: taken["windows"]]
     out = np.full((len(windows), max(map(len, windows))), taken["pad"], dtype=np.int64)

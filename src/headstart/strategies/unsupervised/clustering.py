@@ -156,7 +156,7 @@ def _stability(directions: Floats, k: int, halves: Sequence[Sequence[Ints]], see
 def _silhouette(directions: Floats, k: int, seed: int) -> float:
     measures: Any = require("sklearn.metrics", EXTRA)
     codes = _means(directions, k, seed)[0]
-    if len(np.unique(codes)) < 2:
+    if not 2 <= len(np.unique(codes)) < len(directions):  # it is defined for no other number
         return -1.0
     return float(measures.silhouette_score(directions, codes))
 

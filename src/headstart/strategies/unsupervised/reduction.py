@@ -1,5 +1,6 @@
 """Fewer dimensions: whitened principal components, and two of them (or of UMAP) to look at."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -54,7 +55,9 @@ def _pca(directions: Floats, seed: int) -> Floats:  # noqa: ARG001 - nothing is 
 
 def _umap(directions: Floats, seed: int) -> Floats:
     """McInnes, Healy and Melville 2018, arXiv 1802.03426; by cosine; one thread: equal seeds, equal maps."""
-    umap: Any = require("umap", "explore")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its parametric kind, which wants TensorFlow
+        umap: Any = require("umap", "explore")
     neighbours = min(NEIGHBOURS, len(directions) - 1)
     start = "spectral" if len(directions) > 4 * neighbours else "random"
     fit = umap.UMAP(n_neighbors=neighbours, metric="cosine", init=start, random_state=seed, n_jobs=1)
