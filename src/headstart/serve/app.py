@@ -207,10 +207,10 @@ async def _form(request: Request, most: int) -> list[tuple[str, bytes]]:
             sent = [one for _, one in form.multi_items() if not isinstance(one, str)]
             return [(one.filename or "", await one.read()) for one in sent]
     except HTTPException as error:
-        status = 413 if error.detail.startswith("Too many") else 400
-        raise RefusedError(
-            status, f"a form with at most {most} files", error.detail, "Send several requests."
-        ) from None
+        if error.detail.startswith("Too many"):
+            raise RefusedError(413, f"a form with at most {most} files", "more", "Send several requests.") from None
+        came = error.detail.rstrip(".")
+        raise RefusedError(400, FORM, came, "Send each file as a part with a file name.") from None
 
 
 def _body(service: Service, *, alone: bool) -> dict[str, Any]:

@@ -23,6 +23,7 @@ TOKEN = "HEADSTART_TOKEN"
 SHORTEST = 16  # characters of a token
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OPEN = ("/", "/page.css", "/page.js", "/health")  # hold nothing of the run
+HEAD = 16_384  # bytes of a request before its body
 DRAINED, DRAIN_SECONDS = 200_000_000, 2.0  # of a refused body that are read, so that its sender hears why
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -100,6 +101,8 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        if sum(map(len, (scope["raw_path"], *(text for pair in headers for text in pair)))) > HEAD:
+            raise RefusedError(431, f"a head of at most {HEAD:,} bytes", "a larger one", "Send fewer headers.")
         hosts = [value for name, value in headers if name == "host"]
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
             came = ", ".join(hosts)[:100] or "none"
@@ -158,6 +161,7 @@ class _Holding:
                     self._fits(self.size)
                     parts += part
         except TimeoutError:
+            self.ended = True  # as far as we listen
             expected, came = f"a request that arrives in {limits.body_seconds:g} s", f"{self.size:,} bytes of it"
             raise RefusedError(408, expected, came, "Send it again, or send less.") from None
         return bytes(parts)

@@ -160,7 +160,7 @@
     next();
   };
 
-  const ask = (name, looks, body, headers) => {
+  const place = (name, looks) => {
     const card = make("li", null, `new waiting ${KINDS[about.modality] || ""}`), side = make("div", null, "look"), told = make("div", null, "told");
     side.append(...looks);
     if (name) side.append(make("small", name));
@@ -169,9 +169,15 @@
     at("answers").prepend(card);
     asked++;
     count();
-    waiting.push({ card, body, headers });
+    return card;
+  };
+
+  const ask = (name, looks, body, headers) => {
+    waiting.push({ card: place(name, looks), body, headers });
     next();
   };
+
+  const megabytes = () => `${Math.round(about.limits.request / 1e5) / 10} MB`;
 
   const json = (example) => [JSON.stringify({ example }), { "Content-Type": "application/json" }];
 
@@ -179,7 +185,9 @@
     for (const file of list) {
       const looks = about.modality === "image" ? [picture(URL.createObjectURL(file))] : [];
       if (file.size > about.limits.request) {
-        ask(file.name, [], "", {});
+        answered++;
+        tell(place(file.name, []), { error: `This server takes up to ${megabytes()} at a time; send it smaller.` });
+        count();
         continue;
       }
       const form = new FormData();
@@ -219,7 +227,7 @@
     drop.hidden = false;
     input.accept = about.media;
     at("invite").textContent = `Drop ${NOUNS[about.modality]} here, or choose them`;
-    at("takes").textContent = `${about.takes}; up to ${Math.round(about.limits.request / 1e5) / 10} MB each`;
+    at("takes").textContent = `${about.takes}; up to ${megabytes()} each`;
     input.onchange = () => { files([...input.files]); input.value = ""; };
     const over = (yes) => (event) => {
       if (![...(event.dataTransfer ? event.dataTransfer.types : [])].includes("Files")) return;

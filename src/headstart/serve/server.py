@@ -19,10 +19,10 @@ from headstart.runs import Saved, read_record
 from headstart.serve.about import about
 from headstart.serve.answers import answer
 from headstart.serve.app import Service, application
-from headstart.serve.guard import Guard, token
+from headstart.serve.guard import HEAD, Guard, token
 from headstart.serve.limits import Limits
 
-HEAD_BYTES, HEAD_SECONDS = 16_384, 10.0  # of a request before its body
+HEAD_SECONDS = 10.0  # of a request before its body
 IDLE_SECONDS = 5  # that a connection may stay without a request
 ENDING_SECONDS = 10  # in which what is begun may end
 
@@ -44,6 +44,8 @@ def listen(host: str, port: int) -> socket.socket:
         UserError: it is taken, or is no port or host of this machine.
     """
     do = "Name another with --host or --port; --port 0 takes any."
+    if not 0 <= port < 2**16:
+        raise UserError("a port from 0 to 65535", str(port), do)
     try:
         family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         made = socket.socket(family, socket.SOCK_STREAM)
@@ -78,7 +80,7 @@ def server(served: Service, host: str) -> uvicorn.Server:
             guarded, host=host, http=_Patient, ws="none", lifespan="on", log_level="warning", access_log=False,
             server_header=False, proxy_headers=False, limit_concurrency=served.limits.connections,
             timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=ENDING_SECONDS,
-            h11_max_incomplete_event_size=HEAD_BYTES,
+            h11_max_incomplete_event_size=HEAD,
         )
     )  # fmt: skip
 
