@@ -117,7 +117,7 @@ def test_the_run_says_what_it_is(clients: dict[str, Client]) -> None:
         about = client.get("/about").json
         assert about["modality"] == kind
         assert about["classes"] == list(MADE.CLASSES)
-        assert about["said"].startswith("Accuracy 86.0 % (90% interval 83.0")
+        assert about["said"].startswith("Accuracy 86.0 % (90 % interval 83.0")
         assert about["sources"][0] == {"name": "wheel:efficientnet-lite0", "licence": "Apache-2.0"}
         assert about["verdict"].startswith("Transfer helped")
         assert "solar cells" not in json.dumps(about)  # nothing of where the data lay

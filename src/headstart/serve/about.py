@@ -71,7 +71,7 @@ def about(record: Record, column: str | None, limits: Limits) -> About:
     of = "it had not seen" if score.on == "test" else "each time left out of what it learned from"
     said = (
         f"{words.name(record.metric).capitalize()} {words.value(record.metric, score.value)} "
-        f"({score.level:.0%} interval {words.between(record.metric, score)}) "
+        f"({100 * score.level:.0f} % interval {words.between(record.metric, score)}) "
         f"on {score.n:,} {examples(modality, score.n)} {of}."
     )
     known = json.loads(column or "{}") if modality == "table" else {}

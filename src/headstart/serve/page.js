@@ -17,7 +17,7 @@
   // --- how an example looks
 
   const KINDS = { image: "picture", series: "series", text: "words", table: "row" };
-  const NOUNS = { image: "photos", series: "series", text: "text", table: "row" };
+  const NOUNS = { image: "photos", series: "files of series", text: "files of text" };
 
   const drawn = (lines) => {
     const space = "http://www.w3.org/2000/svg", svg = document.createElementNS(space, "svg"), frame = make("div", null, "drawn");
@@ -83,11 +83,10 @@
     const all = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]);
     const kept = all.filter(([name], i) => i < LISTED || named.has(name));
     for (const [name, p] of kept) {
-      const row = make("li"), bar = make("meter", null, named.has(name) ? "named" : "");
-      bar.max = 1;
-      bar.value = p;
-      bar.setAttribute("aria-label", `${name}: ${percent(p)}`);
-      row.append(make("span", name, named.has(name) ? "named" : ""), make("b", percent(p)), bar);
+      const row = make("li", null, named.has(name) ? "named" : ""), bar = make("div", null, "share"), filled = make("i");
+      filled.style.width = `${100 * p}%`;
+      bar.append(filled);
+      row.append(make("span", name), make("b", percent(p)), bar);
       list.append(row);
     }
     if (all.length > kept.length) list.append(make("li", `and ${all.length - kept.length} more classes, all less likely`, "more"));
@@ -115,6 +114,7 @@
   const tell = (card, answer) => {
     const told = card.querySelector(".told");
     card.classList.remove("waiting");
+    card.classList.toggle("failed", Boolean(answer.error));
     if (answer.error) { told.replaceChildren(make("p", answer.error, "alarm bad")); return; }
     told.replaceChildren(headline(answer));
     if (answer.value === null) told.append(shares(answer));
@@ -181,6 +181,11 @@
 
   const json = (example) => [JSON.stringify({ example }), { "Content-Type": "application/json" }];
 
+  const most = () => {
+    const counted = { text: [about.limits.characters, "characters"], series: [about.limits.values, "values"] }[about.modality];
+    return counted ? `${counted[0].toLocaleString("en")} ${counted[1]}` : megabytes();
+  };
+
   const files = (list) => {
     for (const file of list) {
       const looks = about.modality === "image" ? [picture(URL.createObjectURL(file))] : [];
@@ -227,7 +232,7 @@
     drop.hidden = false;
     input.accept = about.media;
     at("invite").textContent = `Drop ${NOUNS[about.modality]} here, or choose them`;
-    at("takes").textContent = `${about.takes}; up to ${megabytes()} each`;
+    at("takes").textContent = `${about.takes}; up to ${most()} each`;
     input.onchange = () => { files([...input.files]); input.value = ""; };
     const over = (yes) => (event) => {
       if (![...(event.dataTransfer ? event.dataTransfer.types : [])].includes("Files")) return;
@@ -257,7 +262,7 @@
 
   const asking = {
     image: dropping,
-    text: () => { writing("A text"); dropping(); },
+    text: () => { writing("A text"); dropping(); at("asking").className = "written"; },
     series: () => { dropping(); writing("Or the numbers themselves, a line for each channel"); },
     table: () => {
       at("row").hidden = false;
