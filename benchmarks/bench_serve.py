@@ -50,7 +50,7 @@ def some(folder: Path) -> list[Path]:
 def loop(run: Path, photos: Path) -> dict[str, float]:
     """Photos a second of the model alone, by how many it is given at a time."""
     from headstart.core.progress import Silent
-    from headstart.runs import Saved
+    from headstart.saved import Saved
 
     saved, paths = Saved.open(run), some(photos)
     saved.predict(paths[-BATCH:], Silent())

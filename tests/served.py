@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.core.record import Record
-from headstart.runs import Prediction
+from headstart.saved import Prediction
 from headstart.serve.about import about
 from headstart.serve.answers import Told
 from headstart.serve.app import Service

@@ -3,7 +3,6 @@
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from headstart import exhibits, runs
@@ -25,67 +24,21 @@ from headstart.core.comparison import NONE, ComparisonRecord
 from headstart.core.errors import UserError
 from headstart.core.problem import Kind
 from headstart.core.progress import Progress, Silent
-from headstart.core.record import Record, Verdict
+from headstart.core.record import Record
 from headstart.data.dataset import Dataset
 from headstart.data.labelled import Where
 from headstart.data.store import Store
-from headstart.evaluation.closing import next_steps, shown
 from headstart.evaluation.delivery import Asked as Deliver
 from headstart.metrics.scores import deciding
 from headstart.metrics.scores import metric as metric_named
 from headstart.modalities import catalog as kinds
 from headstart.report.comparison import write as write_comparison
 from headstart.report.page import write as write_report
-from headstart.runs import Prediction, Saved
+from headstart.result import Result
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.load import load as load_source
 from headstart.sources.source import Source
 from headstart.strategies.catalog import fingerprint
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run: its record, and the delivered model ready to predict."""
-
-    record: Record
-    run: Path
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether transfer helped."""
-        return self.record.verdict
-
-    def predict(self, given: Sequence[str | Path], progress: Progress | None = None) -> list[Prediction]:
-        """Labels and calibrated probabilities, or numbers and how far they are off.
-
-        Args:
-            given: picture files; or texts, as strings, and paths of files with texts.
-            progress: told how far it is.
-
-        Raises:
-            UserError: a file cannot be read, or the run's source cannot be had.
-        """
-        return Saved.open(self.run).predict(given, progress or Silent())
-
-    def save(self, path: str | Path) -> Path:
-        """Copy the run to a new folder.
-
-        Raises:
-            UserError: the folder exists and is not empty.
-        """
-        return runs.copy(self.run, Path(path))
-
-    def __str__(self) -> str:
-        r = self.record
-        score, source = r.score, r.sources[0].name if r.sources else "no source"
-        return (
-            f"{r.strategy} from {source}: {r.metric} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] "
-            f"on {score.n} examples ({score.on})\n"
-            + "\n".join((r.verdict.sentence, *next_steps(r), f"{r.seconds.total:.0f} s, {self.run}"))
-        )
-
-    def _repr_html_(self) -> str:
-        return shown(self.record).html()
 
 
 def read(
@@ -326,7 +279,7 @@ def _finish(found: Survey, finished: Path, clock: Clock, thumbnails: bool, self_
         written = stating(tested(found, study.done) if self_test else None, _record(found, study, clock))
         aside = runs.write(folder, written, study, histories(study), found.cards)
         if thumbnails:
-            exhibits.write(aside, found.data, found.bench.progress)
+            exhibits.write(aside, found.data, found.bench.data, found.bench.progress)
         write_report(aside, called=finished)
         runs.publish(folder, finished)
     return Result(written, finished)

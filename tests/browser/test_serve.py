@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from headstart.runs import Prediction
+from headstart.saved import Prediction
 from headstart.serve import guard
 
 

@@ -25,12 +25,15 @@ import pytest
 import headstart as hs
 from headstart.cli.main import main
 from headstart.core.errors import UserError
+from headstart.core.exhibits import Exhibit
 from headstart.core.record import SkippedFile
+from headstart.evaluation.familiarity import Neighbour
 from headstart.modalities.image import header
 from headstart.modalities.series import archive
-from headstart.runs import Prediction
+from headstart.saved import Prediction
 from headstart.serve import answers, guard, queue, server
 from headstart.serve.limits import Limits, RefusedError
+from headstart.serve.uploads import Example
 
 
 def _load(name: str) -> ModuleType:
@@ -479,22 +482,24 @@ def test_a_head_that_does_not_come_is_hung_up_on(monkeypatch: pytest.MonkeyPatch
 # --- parts
 
 
-def test_one_bad_example_spoils_no_others() -> None:
-    class Picky:
-        calls = 0
+def test_what_cannot_be_read_is_said_under_the_clients_own_name() -> None:
+    path = Path("/somewhere/7")
+    example, told = Example("mine.png", path), SkippedFile(name=str(path), why=f"{path} is damaged")
+    found = answers.written(example, told, lambda _: None)
+    assert found.error == "expected an example that can be read, got mine.png: mine.png is damaged. Repair it."
+    assert found.status == 422
 
-        def predict(self, given: list[str], progress: Any) -> list[Prediction]:
-            self.calls += 1
-            if "bad" in given:
-                raise UserError("a good one", "bad", "Leave it out.")
-            return [SERVED.first(one, (one, "x")) for one in given]
 
-    given = [*"abcdefg", "bad", *"hijklmno"]
-    picky: Any = Picky()
-    told = answers.answer(picky, given)
-    assert [one.label for one in told if isinstance(one, Prediction)] == [*"abcdefg", *"hijklmno"]
-    assert told[7] == SkippedFile(name="bad", why="expected a good one, got bad. Leave it out.")
-    assert picky.calls == 9  # by halves
+def test_the_nearest_training_examples_are_shown() -> None:
+    near = (Neighbour("crack/1.png", "crack", 0.93), Neighbour("dust/2.png", "dust", 0.9))
+    told = replace(SERVED.first("words"), unlike=True, nearest=near)
+    shown = {"crack/1.png": Exhibit(words="like this")}
+    found = answers.written(Example("a", "words"), told, shown.get)
+    assert found.unlike
+    assert [(one.name, one.label, one.similarity) for one in found.nearest] == [
+        ("crack/1.png", "crack", 0.93), ("dust/2.png", "dust", 0.9),
+    ]  # fmt: skip
+    assert [one.shown for one in found.nearest] == [Exhibit(words="like this"), None]
 
 
 def test_deep_pictures_may_be_a_quarter_as_large() -> None:

@@ -1,19 +1,27 @@
 """What a run answers, and how an answer is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from headstart.core.errors import UserError
 from headstart.core.exhibits import Exhibit
 from headstart.core.progress import Silent
 from headstart.core.record import SkippedFile
-from headstart.runs import Prediction, Saved
+from headstart.saved import Prediction, Saved
 from headstart.serve.uploads import Example
 
 Told = Prediction | SkippedFile
+
+
+class Near(BaseModel):
+    """A training example that the model takes for alike."""
+
+    name: str
+    label: str
+    similarity: float = Field(description="of their features: cosine, 1 for equal ones")
+    shown: Exhibit | None = Field(default=None, description="how it looks, where the run keeps that")
 
 
 class Answer(BaseModel):
@@ -26,6 +34,8 @@ class Answer(BaseModel):
     labels: tuple[str, ...] | None = Field(default=None, description="where there may be any number of them")
     value: float | None = Field(default=None, description="where a number is predicted")
     off: float | None = Field(default=None, description="90 % of numbers are at most so far off")
+    unlike: bool | None = Field(default=None, description="it is like nothing that was trained on; null: not known")
+    nearest: tuple[Near, ...] = Field(default=(), description="the training examples most alike, the nearest first")
     shown: Exhibit | None = Field(default=None, description="how the example looks, where a client cannot know")
     error: str | None = Field(default=None, description="why there is no answer")
     status: int = Field(default=200, description="of HTTP, had it been asked alone")
@@ -51,23 +61,29 @@ class Error(BaseModel):
 
 def answer(saved: Saved, given: Sequence[str | Path]) -> list[Told]:
     """What the model says of each example, in order; of one that cannot be read, why."""
-    try:
-        return [*saved.predict(given, Silent())]
-    except UserError as error:
-        if len(given) == 1:
-            return [SkippedFile(name=str(given[0]), why=f"expected {error.expected}, got {error.came}. {error.do}")]
-    half = len(given) // 2
-    return answer(saved, given[:half]) + answer(saved, given[half:])
+    found = [*saved.answers(given, Silent())]
+    assert len(found) == len(given), "each of them is one example"
+    return found
 
 
-def written(example: Example, told: Told | None) -> Answer:
-    """An answer as it goes out, under the client's own name for the example."""
+def written(example: Example, told: Told | None, exhibit: Callable[[str], Exhibit | None]) -> Answer:
+    """An answer as it goes out, under the client's own name for the example.
+
+    Args:
+        example: that was asked about.
+        told: of it; None where it was refused.
+        exhibit: what a person sees of a training example, by its name.
+    """
     if example.refused is not None:
         return Answer(name=example.name, error=example.refused.line, status=example.refused.status)
     if isinstance(told, Prediction):
+        near = (Near(name=one.name, label=one.label, similarity=one.similarity, shown=exhibit(one.name))
+                for one in told.nearest)  # fmt: skip
         return Answer(
             name=example.name, label=told.label, probability=told.probability, probabilities=told.probabilities,
-            labels=told.labels, value=told.value, off=told.off, shown=example.shown,
+            labels=told.labels, value=told.value, off=told.off, unlike=told.unlike, nearest=tuple(near),
+            shown=example.shown,
         )  # fmt: skip
     why = told.why if told is not None else ""
-    return Answer(name=example.name, error=why.replace(str(example.given), example.name), status=422)
+    line = f"expected an example that can be read, got {example.name}: {why}. Repair it."
+    return Answer(name=example.name, error=line.replace(str(example.given), example.name), status=422)

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from headstart.core.exhibits import Exhibit
 from headstart.serve import page
 from headstart.serve.about import About
 from headstart.serve.answers import Answer, Answers, Error, Health, Told, written
@@ -27,6 +28,10 @@ SAID = "refused; `error` says what was expected, what came and what to do"
 REFUSALS = {status: {"model": Error, "description": SAID} for status in (400, 401, 403, 408, 413, 415, 421, 422, 503)}
 
 
+def _nothing(_: str) -> None:
+    """The run keeps no examples."""
+
+
 @dataclass(frozen=True)
 class Service:
     """A run that answers.
@@ -36,12 +41,14 @@ class Service:
         answer: what its model says of examples, in order.
         limits: of requests.
         column: what the model says of the columns that it reads.
+        exhibit: what a person sees of a training example, by its name; None where the run keeps nothing of it.
     """
 
     about: About
     answer: Callable[[Sequence[str | Path]], list[Told]]
     limits: Limits
     column: str | None = None
+    exhibit: Callable[[str], Exhibit | None] = _nothing
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,8 @@ class _Open:
             asked = [one.given for one in there if one.given is not None]
             job = self.queue.put(asked) if asked else None
             told = iter(await self._answered(request, job) if job else ())
-            return [written(one, next(told) if one.given is not None else None) for one in there]
+            see = self.service.exhibit
+            return [written(one, next(told) if one.given is not None else None, see) for one in there]
         finally:
             if job is not None:
                 await job.leave()

@@ -15,7 +15,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from headstart.core.errors import UserError
-from headstart.runs import Saved, read_record
+from headstart.runs import read_record
+from headstart.saved import Saved
 from headstart.serve.about import about
 from headstart.serve.answers import answer
 from headstart.serve.app import Service, application
@@ -34,7 +35,10 @@ def service(run: Path, limits: Limits) -> Service:
         UserError: it is not whole.
     """
     saved, record = Saved.open(run), read_record(run)
-    return Service(about(record, saved.column, limits), partial(answer, saved), limits, saved.column)
+    told, answering, familiar = about(record, saved.column, limits), partial(answer, saved), saved.familiar
+    if familiar is None:
+        return Service(told, answering, limits, saved.column)
+    return Service(told, answering, limits, saved.column, familiar.exhibit)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -18,7 +18,7 @@ from headstart.core.errors import HeadstartError
 from headstart.core.exhibits import Exhibit
 from headstart.modalities.image import header
 from headstart.modalities.series import archive
-from headstart.modalities.series.read import unlabelled
+from headstart.modalities.series.read import entries
 from headstart.modalities.series.values import Values, unpacked
 from headstart.serve.limits import Limits, RefusedError
 
@@ -186,7 +186,7 @@ def _series_file(name: str, body: bytes, desk: Desk) -> list[Example]:
     path = desk.file(ending)
     path.write_bytes(body)
     try:
-        found = unlabelled(path, json.loads(desk.column or "{}").get("names", ()))
+        found = entries(path, json.loads(desk.column or "{}").get("names", ()))
     except HeadstartError as error:
         raise RefusedError(
             422, "series", str(error).replace(str(path), name).splitlines()[0], "Repair the file."
