@@ -4,6 +4,7 @@ import base64
 import importlib.util
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from headstart.core.exhibits import Exhibit
+from headstart.evaluation.familiarity import Neighbour
 from headstart.saved import Prediction
 from headstart.serve import guard
 
@@ -63,8 +66,6 @@ def drop(browser: Any, name: str, body: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def clients() -> Iterator[dict[str, Any]]:
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         record = MADE.record()
         made = {kind: SERVED.made(record, kind, hostile) for kind in ("image", "text", "series", "table")}
@@ -122,13 +123,35 @@ def test_a_text_is_pasted_and_stays_text(browser: Any, clients: dict[str, Any]) 
 
 def test_a_series_is_drawn(browser: Any, clients: dict[str, Any]) -> None:
     open_page(browser, clients["series"].url)
-    drop(browser, "some.csv", b"1,2,3,4,5,6,7,8,9\n")
-    browser.until(lambda: browser.run(ANSWERED) == 1)
+    drop(browser, "some.csv", b"1,2,3,4,5,6,7,8,9\n" * 3)
+    browser.until(lambda: browser.run(ANSWERED) == 3)  # each series of the file
+    names = "return [...document.querySelectorAll('.look small')].map(e => e.textContent)"
+    assert browser.run(names) == ["some.csv:1", "some.csv:2", "some.csv:3"]
+    assert browser.run("return document.getElementById('count').textContent") == "3 answered"
     browser.driver.find_element("id", "words").send_keys("1, 2, ?, 4\n5, 6, 7, 8")
     browser.run("document.querySelector('#write button').click()")
-    browser.until(lambda: browser.run(ANSWERED) == 2)
-    assert browser.run("return document.querySelectorAll('.look path').length") == 3
+    browser.until(lambda: browser.run(ANSWERED) == 4)
+    assert browser.run("return document.querySelectorAll('.look path').length") == 5
     assert browser.errors() == []
+
+
+def test_what_is_unlike_is_warned_of_and_the_nearest_are_shown(browser: Any) -> None:
+    near = (Neighbour("a/1.png", HOSTILE, 0.9), Neighbour("a/2.png", "crack", 0.8))
+    shown = {"a/1.png": Exhibit(picture=f"data:image/png;base64,{base64.b64encode(SERVED.png(16)).decode()}")}
+    service = SERVED.made(
+        MADE.record(), answer=lambda given: [replace(one, unlike=True, nearest=near) for one in hostile(given)]
+    )
+    with SERVED.serving(replace(service, exhibit=shown.get)) as client:
+        open_page(browser, client.url)
+        drop(browser, "odd.png", SERVED.png())
+        browser.until(lambda: browser.run(ANSWERED) == 1)
+        assert "Unlike anything it was trained on" in browser.run(TEXT)
+        assert browser.run("return [...document.querySelectorAll('.near b')].map(e => e.textContent)") == [
+            HOSTILE,
+            "crack",
+        ]
+        browser.until(lambda: browser.run("return document.querySelector('.near img').naturalWidth") == 16)
+        assert browser.errors() == []
 
 
 def test_a_row_is_typed(browser: Any, clients: dict[str, Any]) -> None:
@@ -184,7 +207,7 @@ def test_the_page_asks_for_the_token_and_keeps_it_to_itself(browser: Any, monkey
 
 
 def test_a_server_that_has_gone_is_said(browser: Any) -> None:
-    with SERVED.serving(SERVED.made(MADE.record(), limits=replace(SERVED.SMALL))) as client:
+    with SERVED.serving(SERVED.made(MADE.record())) as client:
         open_page(browser, client.url)
     drop(browser, "late.png", SERVED.png())
     browser.until(lambda: browser.run(ANSWERED) == 1)

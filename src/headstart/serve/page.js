@@ -131,9 +131,9 @@
 
   // --- asking
 
-  const request = async (body, headers) => {
+  const request = async ({ route, body, headers }) => {
     for (let turn = 0; ; turn++) {
-      const found = await fetch("/predict", { method: "POST", body, headers: { ...headers, ...keys() } });
+      const found = await fetch(route, { method: "POST", body, headers: { ...headers, ...keys() } });
       if (found.status === 503 && turn < AGAIN) {
         await new Promise((go) => setTimeout(go, 1000 * Number(found.headers.get("retry-after") || 1)));
         continue;
@@ -145,35 +145,43 @@
 
   const next = async () => {
     if (under >= AT_ONCE || !waiting.length) return;
-    const { card, body, headers } = waiting.shift();
+    const one = waiting.shift();
     under++;
-    let answer;
+    let found;
     try {
-      answer = await request(body, headers);
+      found = await request(one);
     } catch {
-      answer = { error: "The server does not answer; is it still running?" };
+      found = { error: "The server does not answer; is it still running?" };
     }
     under--;
-    answered += card.isConnected ? 1 : 0;
-    tell(card, answer);
-    count();
+    if (one.card.isConnected) several(one.card, found.answers || [found]);
     next();
   };
 
-  const place = (name, looks) => {
+  // A file may hold several examples: each gets a card.
+  const several = (card, [first, ...others]) => {
+    if (others.length) card.querySelector(".look small").textContent = first.name;
+    tell(card, first);
+    for (const one of others.reverse()) tell(place(one.name, [], card), one);
+    answered += 1 + others.length;
+    count();
+  };
+
+  const place = (name, looks, before) => {
     const card = make("li", null, `new waiting ${KINDS[about.modality] || ""}`), side = make("div", null, "look"), told = make("div", null, "told");
     side.append(...looks);
     if (name) side.append(make("small", name));
     told.append(label("asking", ""));
     card.append(side, told);
-    at("answers").prepend(card);
+    if (before) before.after(card);
+    else at("answers").prepend(card);
     asked++;
     count();
     return card;
   };
 
-  const ask = (name, looks, body, headers) => {
-    waiting.push({ card: place(name, looks), body, headers });
+  const ask = (name, looks, body, headers, route = "/predict") => {
+    waiting.push({ card: place(name, looks), route, body, headers });
     next();
   };
 
@@ -197,7 +205,7 @@
       }
       const form = new FormData();
       form.append("file", file, file.name);
-      ask(file.name, looks, form, {});
+      ask(file.name, looks, form, {}, about.modality === "series" ? "/batch" : "/predict");
     }
   };
 
