@@ -299,6 +299,11 @@ def test_memory_is_flat_and_nothing_is_left(clients: dict[str, Client]) -> None:
     assert [path for folder in folders for path in folder.rglob("*")] == []
 
 
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(clients: dict[str, Client]) -> None:
+    found = HOSTILE["zip bomb"][0](clients)
+    assert "when unpacked" in found.json["error"]
+
+
 def test_a_clients_name_is_only_said_back(clients: dict[str, Client], tmp_path: Path) -> None:
     victim = tmp_path / "victim.png"
     victim.write_bytes(b"mine")
