@@ -28,7 +28,7 @@ ENVIRONMENT = "HEADSTART_CACHE"
 LIMIT_ENVIRONMENT = "HEADSTART_CACHE_GB"
 LIMIT_GB = 20.0
 TABLES = ("features", "prepared")
-REGAINABLE = (*TABLES, "notes", "weights", "converted")
+REGAINABLE = (*TABLES, "notes", "weights", "converted", "handed")
 
 
 def cache_root() -> Path:
