@@ -1,13 +1,13 @@
 """The public calls. Each only composes stages: read, extract, tier 0, tier 1, verdict, refit, record."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from headstart import asking, exhibits, runs
+from headstart import asking, exhibits, runs, tracking
 from headstart.advisor.account import histories, record
 from headstart.advisor.advise import AdviceResult, options
 from headstart.advisor.banner import facts
@@ -146,6 +146,7 @@ def fit(
     access: Access = NOTHING_SPECIAL,
     thumbnails: bool = True,
     self_test: bool = False,
+    track: str | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Find out whether, what and how to transfer; do it; show with a control whether it helped.
@@ -170,11 +171,13 @@ def fit(
         access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
         thumbnails: show examples in the report, and what answers on them rest on.
         self_test: also count, beyond the minutes, how often a gain is claimed on this data where there is none.
+        track: a tracker to tell as the run goes on: tensorboard, wandb, mlflow, trackio.
         progress: where steps are shown.
 
     Raises:
         UserError: whatever the user can mend.
     """
+    tracking.check(track)
     shown, store = progress or Silent(), Store()
     lies, target, held = asking.given(path, target, test, store)
     said = AskedRecord(
@@ -182,7 +185,7 @@ def fit(
         strategies=tuple(strategies), stage=stage, minutes=minutes, metric=metric, deliver=deliver, seed=seed,
         **asking.permitted(access),
     )  # fmt: skip
-    return _fitted(lies, said, replay, access, store, shown, out, thumbnails=thumbnails, self_test=self_test)
+    return _fitted(lies, said, replay, access, store, shown, out, thumbnails, self_test, track)
 
 
 def advise(
@@ -296,9 +299,9 @@ def _fitted(
     store: Store,
     shown: Progress,
     out: str | Path | None,
-    *,
     thumbnails: bool,
     self_test: bool,
+    track: str | None,
 ) -> Result:
     """What `fit` finds out, unless a finished run has answered the very question."""
     clock = Clock()
@@ -309,8 +312,11 @@ def _fitted(
     if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
         return Result(known, finished)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
-    found = _surveyed(question, replayed, finished, store, shown, clock)
-    return _finish(found, said, finished, clock, thumbnails, self_test)
+    with tracking.tracked(track, finished, said, shown) as (tracked, tell):
+        found = _surveyed(question, replayed, finished, store, tracked, clock)
+        result, history = _finish(found, said, finished, clock, thumbnails, self_test)
+        tell(result.record, history)
+    return result
 
 
 def _opened(
@@ -342,19 +348,20 @@ def _surveyed(
 
 def _finish(
     found: Survey, said: AskedRecord, finished: Path, clock: Clock, thumbnails: bool, self_test: bool
-) -> Result:
-    """Climb, judge, deliver, write; the run appears whole."""
+) -> tuple[Result, list[Mapping[str, object]]]:
+    """Climb, judge, deliver, write; the run appears whole. Beside it the rows of its history."""
     study = _study(found, clock)
     folder = found.bench.ledger.folder
     with clock.stage("evaluate"):
         made = _record(found, study, clock).model_copy(update={"asked": said})
         written = stating(tested(found, study.done) if self_test else None, made)
-        aside = runs.write(folder, written, study, histories(study), found.cards)
+        history = histories(study)
+        aside = runs.write(folder, written, study, history, found.cards)
         if thumbnails:
             exhibits.write(aside, found.data, found.bench.progress)
         write_report(aside, called=finished)
         runs.publish(folder, finished)
-    return Result(written, finished)
+    return Result(written, finished), history
 
 
 def _study(found: Survey, clock: Clock) -> Study:

@@ -31,6 +31,10 @@ COLOURS = {"helped": "green", "hurt": "red", "undecided": "yellow"}
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="Count how often a gain is claimed on this data where there is none.")
 ]
+Track = Annotated[
+    str | None,
+    typer.Option("--track", metavar="T", help="Also tell tensorboard, wandb, mlflow or trackio as the run goes on."),
+]
 
 
 def fit(
@@ -56,6 +60,7 @@ def fit(
     allow_missing: options.AllowMissing = None,
     no_thumbnails: options.NoThumbnails = False,
     self_test: SelfTest = False,
+    track: Track = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -85,6 +90,7 @@ def fit(
             access=options.access(licence, offline, trust, allow_missing),
             thumbnails=not no_thumbnails,
             self_test=self_test,
+            track=track,
             progress=shown,
         )
     if json:

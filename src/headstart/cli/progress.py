@@ -69,6 +69,8 @@ class _LiveStep:
     def note(self, text: str) -> None:
         self._bars.update(self._line, note=plain(text))
 
+    def epoch(self, measured: Mapping[str, float | None]) -> None: ...
+
 
 class Live:
     """Steps as lines with a bar, the time gone and the time left; one that took a while leaves a line."""
@@ -200,6 +202,8 @@ class _LastNote:
 
     def note(self, text: str) -> None:
         self.text = text
+
+    def epoch(self, measured: Mapping[str, float | None]) -> None: ...
 
 
 def progress(quiet: bool = False) -> core.Progress:
