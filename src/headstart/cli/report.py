@@ -6,11 +6,16 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli import options
+from headstart.cli import completion, options
 from headstart.cli.output import emit_text
 
 Runs = Annotated[
-    list[str], typer.Argument(metavar="RUN...", help="The folder of a finished run or comparison, or several runs.")
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="The folder of a finished run or comparison, or several runs.",
+        autocompletion=completion.runs,
+    ),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Show it in the browser.")]
 Out = Annotated[
