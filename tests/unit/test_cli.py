@@ -341,7 +341,7 @@ def test_report_is_written_and_opened(capsys: Capture, monkeypatch: pytest.Monke
     assert kept.exists()
     assert opened == [page.as_uri()]
     assert main(["report", str(tmp_path), "--no-thumbnails"]) == 0
-    assert not kept.exists()
+    assert kept.exists()  # it is left out of the page, and may come back
     assert "Transfer helped." in page.read_text()
     assert main(["report", str(tmp_path / "none")]) == 2
     assert "expected the folder of a finished run" in capsys.readouterr().err

@@ -65,8 +65,7 @@ def gained(judged: Comparison, metric: str, *, levelled: bool, rival: tuple[str,
     score = metric_named(metric)
     times, digits = (100, 1) if score.share else (1, 3)
     named = "" if metric == "accuracy" else f" of {metric.replace('_', ' ')}"
-    better = "" if score.higher_is_better else " (less is better: + is so much less)"
-    unit = (" points" if score.share else "") + named + better
+    unit = (" points" if score.share else "") + named + ("" if score.higher_is_better else " saved")
     value, low, high = (number * times for number in (judged.gain.value, judged.gain.low, judged.gain.high))
     ends = (low, high) if judged.claim == "helped" else (signed(low, digits), signed(high, digits))
     between = ", ".join(end if isinstance(end, str) else f"{end:.{digits}f}" for end in ends)
