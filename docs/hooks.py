@@ -42,14 +42,18 @@ def packaged() -> str:
     """The sources that a package index has: licence, what they have learned from, where they come from."""
     rows = [
         (
-            f"`{name}`", row.licence.name or "not stated", "yes" if row.licence.commercial else "not without asking",
-            row.trained_on.name, f"{row.trained_on.n:,}" if row.trained_on.n else "", f"`{row.package.wanted}`",
+            f"`{name}`", (row.licence.name or "not stated") + ("" if row.licence.commercial else ": `--licence any`"),
+            _learned(row.trained_on.name, row.trained_on.n), f"`{row.package.wanted}`",
         )
         for name, row in packages().items()
     ]  # fmt: skip
-    vectors = [(f"`{e.name}`", e.licence or "", "yes", e.trained_on, f"{e.n:,}", "") for e in FORMS if e.n]
-    columns = ("source", "licence", "taken without `--licence any`", "trained on", "examples", "package")
-    return _table(columns, [*rows, *vectors])
+    return _table(("source", "licence", "trained on", "package"), rows)
+
+
+def vectors() -> str:
+    """The tables of word vectors that a package index has."""
+    rows = [(f"`{e.name}`", e.licence or "not stated", _learned(e.trained_on, e.n), e.note) for e in FORMS if e.n]
+    return _table(("source", "licence", "trained on", "what it is"), rows)
 
 
 def forms() -> str:
@@ -61,8 +65,13 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "record-keys": record_keys,
     "record-parts": record_parts,
     "packaged-sources": packaged,
+    "packaged-vectors": vectors,
     "source-names": forms,
 }
+
+
+def _learned(name: str, n: int | None) -> str:
+    return f"{name} ({n:,})" if n else name
 
 
 def _keys(part: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterable[Row]:
