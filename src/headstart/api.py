@@ -2,10 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow as pa
 
 from headstart import asking, exhibits, runs, tracking
 from headstart.advisor.account import histories, record
@@ -24,77 +21,18 @@ from headstart.core.comparison import NONE, ComparisonRecord
 from headstart.core.errors import UserError
 from headstart.core.problem import Kind
 from headstart.core.progress import Progress, Silent
-from headstart.core.record import AskedRecord, Record, Verdict
+from headstart.core.record import AskedRecord, Record
 from headstart.data.dataset import Dataset
 from headstart.data.handed import Given
 from headstart.data.store import Store
-from headstart.evaluation import evidence
-from headstart.evaluation.closing import next_steps, shown
 from headstart.evaluation.delivery import Asked as Deliver
 from headstart.metrics.scores import metric as metric_named
 from headstart.report.comparison import write as write_comparison
 from headstart.report.page import write as write_report
-from headstart.runs import Prediction, Saved
+from headstart.result import Result
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.load import load as load_source
 from headstart.sources.source import Source
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run: its record, and the delivered model ready to predict."""
-
-    record: Record
-    run: Path
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether transfer helped."""
-        return self.record.verdict
-
-    def predict(self, given: Sequence[str | Path], progress: Progress | None = None) -> list[Prediction]:
-        """Labels and calibrated probabilities, or numbers and how far they are off.
-
-        Args:
-            given: picture files; or texts, as strings, and paths of files with texts.
-            progress: told how far it is.
-
-        Raises:
-            UserError: a file cannot be read, or the run's source cannot be had.
-        """
-        return Saved.open(self.run).predict(given, progress or Silent())
-
-    def predictions(self) -> pa.Table:
-        """What every arm said of every example that it had not learned from, as an Arrow table.
-
-        `.to_pandas()` makes a data frame of it, and `datasets.Dataset(table)` a data set.
-
-        Returns:
-            A row an arm, repeat and example: `example` (its name), `key` (sha256 of its content), `group`, `truth`,
-            `arm`, `role`, `on` ("out-of-fold" or "test"), `repeat`, `fold`, and `probabilities` in the order of the
-            record's classes, not yet calibrated; of numbers the one that is predicted.
-        """
-        return evidence.said(self.run / evidence.NAME)
-
-    def save(self, path: str | Path) -> Path:
-        """Copy the run to a new folder.
-
-        Raises:
-            UserError: the folder exists and is not empty.
-        """
-        return runs.copy(self.run, Path(path))
-
-    def __str__(self) -> str:
-        r = self.record
-        score, source = r.score, r.sources[0].name if r.sources else "no source"
-        return (
-            f"{r.strategy} from {source}: {r.metric} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] "
-            f"on {score.n} examples ({score.on})\n"
-            + "\n".join((r.verdict.sentence, *next_steps(r), f"{r.seconds.total:.0f} s, {self.run}"))
-        )
-
-    def _repr_html_(self) -> str:
-        return shown(self.record).html()
 
 
 def read(
@@ -358,7 +296,7 @@ def _finish(
         history = histories(study)
         aside = runs.write(folder, written, study, history, found.cards)
         if thumbnails:
-            exhibits.write(aside, found.data, found.bench.progress)
+            exhibits.write(aside, found.data, found.bench.data, found.bench.progress)
         write_report(aside, called=finished)
         runs.publish(folder, finished)
     return Result(written, finished), history

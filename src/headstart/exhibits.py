@@ -3,8 +3,7 @@
 import base64
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,37 +16,69 @@ from headstart.core.exhibits import Exhibit, Exhibits, Explanation, Weight
 from headstart.core.predictions import Floats
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
-from headstart.data.store import Store
 from headstart.data.targets import spoken
+from headstart.evaluation.familiarity import MOST, Familiar
 from headstart.evaluation.occlusion import Occluded, occlude
+from headstart.features.extract import extract
+from headstart.features.prepared import Prepared
 from headstart.modalities.catalog import Reader, reader
 from headstart.report import inputs
-from headstart.runs import Saved
+from headstart.saved import Saved
+from headstart.training.loop import predict
 from headstart.training.plan_learner import FittedNet
 
 EXPLAINED = 6  # examples, half of them mistakes where there are so many
-SHARE, LEAST, MOST = 0.1, 2.0, 15.0  # of the minutes that explanations may take, and seconds
+FEWEST = 10  # training examples that new ones can be compared with
+MOST_OF_A_NET = 300  # whose features no cache has
+SHARE, LEAST, LONGEST = 0.1, 2.0, 15.0  # of the minutes that explanations may take, and seconds
 STEPS = 160  # of a series that are drawn
 CHANNELS = 6
 
 
-def write(run: Path, data: Dataset, progress: Progress) -> None:
-    """Keep beside a run's record what its page shows of the data; see `gather`."""
-    (run / inputs.EXHIBITS).write_text(gather(run, data, progress).to_json(), encoding="utf-8")
+def write(run: Path, data: Dataset, training: Dataset, progress: Progress) -> None:
+    """Keep beside a run's record what its page shows of the data, and what its model knows; see `gather`, `known`."""
+    saved = Saved.open(run)
+    (run / inputs.EXHIBITS).write_text(gather(run, saved, data, progress).to_json(), encoding="utf-8")
+    if len(training) >= FEWEST:
+        known(saved, training, progress).write(run)
 
 
-def gather(run: Path, data: Dataset, progress: Progress) -> Exhibits:
+def known(saved: Saved, training: Dataset, progress: Progress) -> Familiar:
+    """Examples that new ones are compared with, as the delivered model sees them: all, or so many by lot."""
+    net = isinstance(saved.fitted, FittedNet)
+    chances = np.random.default_rng(0)  # which of thousands are kept is not a matter of the run's seed
+    lot = chances.permutation(len(training))[: MOST_OF_A_NET if net else MOST]
+    some = training.take(np.sort(lot))
+    with progress.step("keeping what the model knows"):
+        who, features = reader(training.modality.name), features_of(saved, some, progress)
+        shown = [_small(who, item) for item in some.items]
+    labels = [spoken(target, some.task) for target in some.targets]
+    return Familiar.of(features, [item.name for item in some.items], labels, shown)
+
+
+def features_of(saved: Saved, some: Dataset, progress: Progress) -> Floats:
+    """(n, D) what the delivered model's answers rest on, from the cache as far as it has them."""
+    if isinstance(saved.fitted, FittedNet):
+        prepared = Prepared(some, saved.fitted.origin.input, saved.store, progress)
+        return predict(saved.fitted.net, some, prepared, features=True)
+    source, stage = saved.fitted.solved.taps[-1]
+    (read,) = (one for one in saved.sources if one.name == source)
+    return extract([read], some, saved.store, progress, saved.modes).of(source, stage, some)
+
+
+def gather(run: Path, saved: Saved, data: Dataset, progress: Progress) -> Exhibits:
     """What the page of a run shows of its data.
 
     Args:
         run: the folder with its record, predictions and model.
+        saved: its delivered model.
         data: everything that was read, the test part and what was left out included.
         progress: told what is done.
     """
     by_name, who = {item.name: item for item in data.items}, reader(data.modality.name)
     started = time.perf_counter()
     try:
-        explained, why = _explained(run, data, by_name, progress)
+        explained, why = _explained(run, saved, data, by_name, progress)
     except (
         HeadstartError,
         OSError,
@@ -65,6 +96,17 @@ def _shown(who: Reader, item: Item) -> Exhibit:
     except OSError:  # it has gone since it was read
         return Exhibit()
     return next(make(found) for kind, make in _AS.items() if isinstance(found, kind))
+
+
+def _small(who: Reader, item: Item) -> Exhibit:
+    """As one of a thousand."""
+    try:
+        found = who.small(item)
+    except OSError:
+        return Exhibit()
+    if isinstance(found, bytes | str):
+        return _AS[type(found)](found)
+    return Exhibit(lines=tuple(tuple(channel) for channel in found))
 
 
 def _picture(found: bytes) -> Exhibit:
@@ -90,37 +132,18 @@ _AS: Mapping[Any, Callable[[Any], Exhibit]] = MappingProxyType(
 
 
 def _explained(
-    run: Path, data: Dataset, by_name: Mapping[str, Item], progress: Progress
+    run: Path, saved: Saved, data: Dataset, by_name: Mapping[str, Item], progress: Progress
 ) -> tuple[tuple[Explanation, ...], str]:
     """Explanations of telling examples, as many as there is time for, and why there are none."""
-    saved, work = Saved.open(run), work_file.read(run / work_file.NAME)
-    read = [saved.fitted.source] if isinstance(saved.fitted, FittedNet) else [one.name for one in saved.sources]
-    each = sum(work.forward.get(name, 0.0) for name in read)
-    seconds = min(max(SHARE * 60 * work.asked.minutes, LEAST), MOST)
+    minutes = work_file.read(run / work_file.NAME).asked.minutes
+    seconds = min(max(SHARE * 60 * minutes, LEAST), LONGEST)
     items = [by_name[name] for name in inputs.telling(run, EXPLAINED) if name in by_name]
     with progress.step("explaining"), tempfile.TemporaryDirectory() as scratch:
-        saved = _apart(saved, Path(scratch) / "cache")
         found = occlude(
-            items, data.items, data.modality, _states(saved, data, progress), saved.named, Path(scratch),
-            kind=data.task.kind, most=int(seconds / max(each, 1e-6)),
-        )  # fmt: skip
+            items, data.items, data.modality, saved.stated, saved.named, Path(scratch), data.task.kind, seconds
+        )
     why = f"no example has parts to leave out, or each takes more than {seconds:.0f} seconds"
     return tuple(_written(one, data) for one in found), "" if found else why
-
-
-def _apart(saved: Saved, cache: Path) -> Saved:
-    """The same model; a net leaves what it prepared elsewhere than in the cache, where it would never be read again."""
-    fitted = saved.fitted
-    return replace(saved, fitted=replace(fitted, store=Store(cache))) if isinstance(fitted, FittedNet) else saved
-
-
-def _states(saved: Saved, data: Dataset, progress: Progress) -> Callable[[Sequence[Item]], Floats]:
-    def stated(items: Sequence[Item]) -> Floats:
-        empty = np.zeros((len(items), *data.targets.shape[1:]), dtype=data.targets.dtype)
-        asked = replace(data, items=tuple(items), targets=empty, groups=np.arange(len(items)), parts=None)
-        return saved.stated(asked, progress)
-
-    return stated
 
 
 def _written(one: Occluded, data: Dataset) -> Explanation:

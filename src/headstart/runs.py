@@ -5,37 +5,24 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from headstart.advisor import work as work_file
 from headstart.advisor.ladder import final
 from headstart.advisor.study import Study
 from headstart.advisor.work import Asked, Work
 from headstart.core.errors import UserError
-from headstart.core.predictions import Floats, Ints
-from headstart.core.problem import Task
 from headstart.core.progress import Progress
-from headstart.core.protocols import State
 from headstart.core.record import Record
-from headstart.data.dataset import Dataset
-from headstart.data.store import Store
 from headstart.evaluation import evidence as kept
-from headstart.evaluation.class_weights import Reading
-from headstart.features.backends import FLOAT32, Mode
-from headstart.features.extract import extract
-from headstart.features.table import FeatureTable
-from headstart.modalities.catalog import reader
+from headstart.features.backends import FLOAT32
 from headstart.sources.card import Card
-from headstart.sources.formats.checks import said, sha256
-from headstart.sources.load import again, load, rebuild
+from headstart.sources.formats.checks import sha256
 from headstart.training.checkpoint import strip
-from headstart.training.plan_learner import FittedAny, FittedNet, FittedSolve
+from headstart.training.plan_learner import FittedNet
 
 RECORD = "record.json"
 SAID = 0.5  # probability from which a label is named
@@ -167,10 +154,10 @@ def _write_model(folder: Path, study: Study, record: Record, cards: Mapping[str,
     task = {"name": record.tasks[0].name, "kind": record.tasks[0].kind, "classes": list(record.tasks[0].classes)}
     calibration = record.calibration
     digest = sha256(folder / "model.safetensors")
-    exact = [study.work.modes.get(name, FLOAT32).exact for name in names]
+    modes = [study.work.modes.get(name, FLOAT32) for name in names]
     facts = {
         "schema": 1,
-        "exact": exact,
+        "modes": [one.model_dump() for one in modes],
         "modality": record.data.modality,
         "task": task,
         "temperature": calibration.temperature,
@@ -208,150 +195,3 @@ def copy(run: Path, to: Path) -> Path:
         to.rmdir()
     aside.replace(to)
     return to
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the delivered model says of one example.
-
-    Attributes:
-        file: which, by its name.
-        label: the class with the largest probability times its class weight; all labels from 0.5 on, with commas; the
-            number, in four digits.
-        probability: of that class, calibrated; of labels, of the least sure of those that are named; of numbers none.
-        probabilities: of all classes or labels.
-        labels: where there may be any number of them.
-        value: where a number is predicted.
-        off: 90 % of numbers are at most so far off.
-    """
-
-    file: str
-    label: str
-    probability: float | None
-    probabilities: dict[str, float]
-    labels: tuple[str, ...] | None = None
-    value: float | None = None
-    off: float | None = None
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A delivered model opened from its run.
-
-    Attributes:
-        fitted: the model.
-        kind: of data.
-        column: of tables that the examples stand in.
-        task: its label space.
-        reading: how what it puts out is read.
-        off: 90 % of the numbers that it predicts are at most so far off.
-        sources: the frozen sources of its features; none for a net.
-        modes: how each one's are computed: in the precision that the head was fitted on.
-        store: the cache.
-    """
-
-    fitted: FittedAny
-    kind: str
-    column: str | None
-    task: Task
-    reading: Reading
-    off: float | None
-    sources: tuple[Any, ...]
-    modes: Mapping[str, Mode]
-    store: Store
-
-    @staticmethod
-    def open(run: Path) -> "Saved":
-        """Load a run's model; its frozen sources are loaded by name and must be what the run was made with.
-
-        Raises:
-            UserError: the run is not whole, its weights are not those that it states, or the source has changed.
-        """
-        read_record(run)
-        store = Store()
-        try:
-            state, cards = _stored(run)
-            kind, column, about = str(state.meta["modality"]), state.meta.get("text"), state.meta["task"]
-            task = Task(about["name"], about["kind"], tuple(about["classes"]))
-            reading = Reading(float(state.meta["temperature"]), 0.0, _weights(state, task), task.kind)
-            off = state.meta.get("off")
-            modes = [Mode(exact=exact) for exact in state.meta["exact"]]
-            solved = None if state.meta["kind"] == "net" else FittedSolve.restore(state)
-        except UserError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-            do = "Fit again, or copy the run again."
-            raise UserError("the model of a finished run", f"{run} ({said(error)})", do) from None
-        if solved is None:
-            assert cards[0] is not None, "a net has one"
-            net = FittedNet.restore(state, rebuild(cards[0]), store)
-            return Saved(net, kind, column, task, reading, off, (), {}, store)
-        names = solved.solved.sources
-        sources = tuple(_tapped(name, card, kind) for name, card in zip(names, cards, strict=True))
-        return Saved(solved, kind, column, task, reading, off, sources, dict(zip(names, modes, strict=True)), store)
-
-    def predict(self, given: Sequence[str | Path], progress: Progress) -> list[Prediction]:
-        """One prediction an example, in order."""
-        several = [given] if isinstance(given, str | Path) else given
-        data = reader(self.kind).inputs(several, self.task, self.column)
-        stated = self.stated(data, progress)
-        say = {"classification": self._class, "multi-label": self._labels, "regression": self._number}[self.task.kind]
-        return [say(item.name, row) for item, row in zip(data.items, stated, strict=True)]
-
-    def stated(self, data: Dataset, progress: Progress) -> Floats:
-        """(n, K) calibrated probabilities, or numbers, of prepared examples."""
-        features = FeatureTable({}, self.store)
-        if self.sources:
-            raw = {one.name: one for one in (data.modality.baseline, *data.modality.controls.values())}
-            read = [raw.get(one.name, one) for one in self.sources]  # of tables these know the columns
-            features = extract(read, data, self.store, progress, self.modes)
-        return self.reading.stated(self.fitted.predict(data, features).probabilities)
-
-    def named(self, stated: Floats) -> Ints:
-        """(n,) codes of the classes that are named, of the surest labels, 0 of numbers."""
-        return (stated * self.reading.weights).argmax(axis=1)
-
-    def _class(self, name: str, row: Floats) -> Prediction:
-        code = int(self.named(row[None])[0])
-        each = {label: float(p) for label, p in zip(self.task.classes, row, strict=True)}
-        return Prediction(name, self.task.classes[code], float(row[code]), each)
-
-    def _labels(self, name: str, row: Floats) -> Prediction:
-        each = {label: float(p) for label, p in zip(self.task.classes, row, strict=True)}
-        said = tuple(label for label, p in each.items() if p >= SAID)
-        return Prediction(name, ", ".join(said), min((each[one] for one in said), default=None), each, said)
-
-    def _number(self, name: str, row: Floats) -> Prediction:
-        return Prediction(name, f"{row[0]:.4g}", None, {}, value=float(row[0]), off=self.off)
-
-
-def _stored(run: Path) -> tuple[State, list[Card | None]]:
-    """What the delivered model was at rest, and the card of each of its sources, as far as they have one."""
-    meta = json.loads((run / "model.json").read_text(encoding="utf-8"))
-    there = json.loads((run / "card.json").read_text(encoding="utf-8"))
-    cards = [None if card is None else Card.model_validate(card) for card in _listed(there)]
-    if None in cards and meta["kind"] == "net":
-        raise ValueError("card.json without a card")
-    found = sha256(run / "model.safetensors")
-    if found != meta["sha256"]:
-        raise ValueError(f"model.safetensors with another sha256 than {meta['sha256']}")
-    return State(load_file(run / "model.safetensors"), meta), cards
-
-
-def _weights(state: State, task: Task) -> Floats:
-    """(K,) class weights; runs from before there were any have none."""
-    found = np.array(state.meta.get("class_weights", [1.0] * task.outputs), dtype=float)
-    if found.shape != (task.outputs,) or not ((found > 0) & (found < np.inf)).all():
-        raise ValueError("model.json without a positive class weight for each class")
-    return found
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _tapped(name: str, card: Card | None, kind: str) -> Any:
-    """What the frozen head reads: the raw input, a source that is still what it was, or a control's untrained net."""
-    modality = reader(kind).modality
-    own = {one.name: one for one in (modality.baseline, *modality.controls.values())}
-    return own.get(name) or (load(name) if card is None else again(card))

@@ -85,11 +85,12 @@ def test_a_fit_counts_what_it_skips_and_its_run_stands_bad_inputs(
     assert record["data"]["n_train"] == 40
     assert _there(tmp_path / "runs") == {"r", *(f"r/{name}" for name in _there(run))}
 
+    (tmp_path / "empty").mkdir()
     corrupt, good = tmp_path / "data" / "cat" / "cut.png", tmp_path / "data" / "cat" / "0.png"
     later = {
         "missing picture": (["predict", str(run), str(tmp_path / "no.png")], r"no\.png: cannot be read"),
-        "corrupt picture": (["predict", str(run), str(good), str(corrupt)], r"cut\.png: damaged"),
-        "a folder to predict": (["predict", str(run), str(tmp_path)], "cannot be read"),
+        "corrupt picture": (["predict", str(run), str(corrupt)], r"cut\.png: damaged"),
+        "an empty folder": (["predict", str(run), str(tmp_path / "empty")], "empty: cannot be read"),
         "the same out again": (["fit", str(tmp_path / "data"), "--out", str(run)], "new or empty folder"),
     }
     for name, (arguments, says) in later.items():

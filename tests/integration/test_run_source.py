@@ -21,7 +21,7 @@ from headstart.features.extract import extract
 from headstart.features.table import FeatureTable
 from headstart.modalities.image.modality import IMAGE
 from headstart.modalities.image.read import read_files
-from headstart.runs import Saved
+from headstart.saved import Saved
 from headstart.sources.formats.checks import sha256
 from headstart.sources.load import load as load_named
 from headstart.sources.providers import run as provider

@@ -28,7 +28,7 @@ from headstart.cli.main import main
 from headstart.core.comparison import ComparisonRecord
 from headstart.core.errors import UserError
 from headstart.core.record import Record
-from headstart.runs import Prediction
+from headstart.saved import Prediction
 from headstart.sources.access import Access
 
 Capture = pytest.CaptureFixture[str]
@@ -149,7 +149,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def load(run: str) -> Any:
         seen.append({"run": run})
         one = Prediction("x.jpg", "a", 0.75, {"a": 0.75, "b": 0.25})
-        return SimpleNamespace(predict=lambda files, progress: [one for _ in files])
+        return SimpleNamespace(answers=lambda files, progress: [one for _ in files])
 
     _fake(monkeypatch, "api", fit=fit, advise=advise, compare=compare, load=load)
     return seen

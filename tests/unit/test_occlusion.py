@@ -29,7 +29,7 @@ def occluded(
     folder: Path,
     others: Sequence[Item] = (),
     kind: Kind = "classification",
-    most: int = 1000,
+    seconds: float = 1000,
 ) -> tuple[Occluded, ...]:
     """By a model that states the share for its second class."""
 
@@ -37,7 +37,7 @@ def occluded(
         p = np.array([share(item) for item in asked])
         return p[:, None] if kind == "regression" else np.stack([1 - p, p], axis=1)
 
-    return occlude(items, others, modality, stated, lambda p: p.argmax(axis=1), folder, kind, most)
+    return occlude(items, others, modality, stated, lambda p: p.argmax(axis=1), folder, kind, seconds)
 
 
 def said(content: str) -> Item:
@@ -130,22 +130,31 @@ def test_numbers_fall_in_their_own_unit(tmp_path: Path) -> None:
     assert found.odds.tolist() == [0, 0]
 
 
-def test_as_many_as_may_be_and_none_of_one_part(tmp_path: Path) -> None:
+def test_as_many_as_there_is_time_for_and_none_of_one_part(tmp_path: Path) -> None:
+    """A model that takes a second an example: the clock ends it, not an estimate made beforehand."""
+    clock = 0.0
     asked: list[int] = []
-    items = [said(text) for text in ("one", "two words", "now three words", "and four words then")]
+    items = [said(" ".join(["word"] * count)) for count in (1, 2, 3, 20)]
 
     def stated(some: Sequence[Item]) -> np.ndarray:
+        nonlocal clock
         asked.append(len(some))
+        clock += len(some)
         return np.full((len(some), 2), 0.5)
 
-    def run(most: int, folder: str) -> list[int]:
-        found = occlude(items, (), TEXT, stated, lambda p: p.argmax(axis=1), tmp_path / folder, "classification", most)
+    def run(seconds: float) -> list[int]:
+        asked.clear()
+        folder = tmp_path / str(seconds)
+        found = occlude(
+            items, (), TEXT, stated, lambda p: p.argmax(axis=1), folder, "classification", seconds, lambda: clock
+        )
         return [len(one.parts) for one in found]
 
-    assert run(100, "all") == [2, 3, 4]
-    assert run(8, "some") == [2, 3]
-    assert run(2, "none") == []
-    assert asked == [12, 7]  # one call for everything, none for nothing
+    assert run(28) == [2, 3, 20]
+    assert run(27) == [2, 3]  # the long one would not be done in time: it is given up after the first few
+    assert asked == [3, 4, 16]
+    assert run(-1) == []
+    assert asked == []
 
 
 def test_odds_still_move_where_probabilities_do_not() -> None:

@@ -10,11 +10,12 @@ import pytest
 from headstart.core.errors import UserError
 from headstart.core.problem import Task
 from headstart.core.progress import Silent
-from headstart.data.dataset import Dataset
+from headstart.core.record import SkippedFile
+from headstart.data.dataset import Dataset, Item
 from headstart.data.labelled import Where
 from headstart.data.store import Store
-from headstart.modalities.catalog import kind_of
-from headstart.modalities.series.read import read_inputs, unlabelled_below
+from headstart.modalities.catalog import kind_of, reader
+from headstart.modalities.series.read import opened, unlabelled_below
 from headstart.modalities.series.reader import SeriesReader
 from headstart.modalities.series.values import unpacked
 
@@ -115,7 +116,7 @@ def test_long_tables_have_a_row_a_reading(tmp_path: Path) -> None:
     data = read(written(tmp_path / "a.csv", "\n".join(lines)), target="kind")
     assert values(data)[0] == [[3, 6, 9], [1, 2, 3]]
     assert labels(data) == ["b", "b", "a", "a"]
-    assert len(read_inputs([tmp_path / "a.csv"], TASK)) == 4
+    assert len(list(opened(tmp_path / "a.csv", None))) == 4
 
 
 def test_arrays_and_lists(tmp_path: Path) -> None:
@@ -181,19 +182,26 @@ def test_flags_are_for_tables(tmp_path: Path) -> None:
 
 
 def test_inputs_are_read_without_labels(tmp_path: Path) -> None:
-    data = read_inputs([ts(tmp_path / "a.ts", *FOUR)], TASK)
+    items = list(opened(ts(tmp_path / "a.ts", *FOUR), None))
+    data = reader("series").asked([one for one in items if isinstance(one, Item)], TASK, '{"channels": 2}')
     assert len(data) == 4
     assert set(data.targets.tolist()) == {-1}
+    assert data.modality.fitting(["wheel:fracast-0"]) == ("wheel:fracast-0+channels:2",)
     for given, said in (
-        ([], "expected at least one series, got none"),
-        ([tmp_path / "no.ts"], "expected a file of series, got "),
-        ([written(tmp_path / "a.doc", "x")], "expected a file of series, got "),
-        ([ts(tmp_path / "b.ts", "?,?:1,2:up")], "expected a series that can be read, got b.ts:6: a channel without"),
-        ([written(tmp_path / "b.csv", "a,b\n1,2")], "expected a table of series, got "),
+        (tmp_path / "no.ts", "expected a file of series, got "),
+        (written(tmp_path / "a.doc", "x"), "expected a file of series, got "),
+        (written(tmp_path / "b.csv", "a,b\n1,2"), "expected a table of series, got "),
     ):
         with pytest.raises(UserError) as error:
-            read_inputs(given, TASK)  # type: ignore[arg-type]
+            list(opened(given, None))
         assert str(error.value).startswith(said)
+
+
+def test_a_series_that_cannot_be_used_does_not_spoil_the_others(tmp_path: Path) -> None:
+    good, bad = list(opened(ts(tmp_path / "b.ts", FOUR[0], "?,?:1,2:up"), None))
+    assert isinstance(good, Item)
+    assert isinstance(bad, SkippedFile)
+    assert bad == SkippedFile(name="b.ts:7", why="a channel without any value")
 
 
 def test_a_series_is_shown_by_its_beginning(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ import torch
 from headstart.core.errors import UserError
 from headstart.core.problem import Task
 from headstart.core.progress import Silent
-from headstart.data.dataset import Dataset
+from headstart.core.record import SkippedFile
+from headstart.data.dataset import Dataset, Item
 from headstart.data.labelled import Where
 from headstart.data.word_numbers import category
 from headstart.linear.cells import NOTHING, NUMBER
+from headstart.modalities import catalog
 from headstart.modalities.catalog import kind_of, reader
 from headstart.modalities.table.alike import caveats, unit_change
 from headstart.modalities.table.columns import read as read_column
 from headstart.modalities.table.modality import TableModality
 from headstart.modalities.table.prepare import cells
-from headstart.modalities.table.read import read_at, read_inputs
+from headstart.modalities.table.read import known, read_at
 from headstart.modalities.table.reader import TableReader
 from headstart.nets.table_net import TableNet
 from headstart.sources.access import EVERYTHING
@@ -240,27 +243,30 @@ def test_marks_tell_equal_rows_from_others(source: Path) -> None:
 def test_rows_to_predict(tmp_path: Path) -> None:
     data = opened(saved(tmp_path / "t.csv", made(40)))
     new = saved(tmp_path / "new.csv", {name: values[:3] for name, values in made(40).items() if name != "kind"})
-    found = read_inputs([new, '{"height": 3, "colour": null}'], Task("kind", "classification", ("a", "b")), data.column)
-    assert [item.key for item in found.items[:3]] == [item.key for item in data.items[:3]]
-    assert [item.name for item in found.items] == [f"{new}:1", f"{new}:2", f"{new}:3", "row 2"]
-    assert json.loads(found.items[3].content) == {"colour": None, "height": 3.0, "width": None}
+    given = catalog.opened(reader("table"), [new, '{"height": 3, "colour": null}'], data.column)
+    found = [one for one in given if isinstance(one, Item)]
+    assert [item.key for item in found[:3]] == [item.key for item in data.items[:3]]
+    assert [item.name for item in found] == [f"{new}:1", f"{new}:2", f"{new}:3", "row 2"]
+    assert json.loads(found[3].content) == {"colour": None, "height": 3.0, "width": None}
+    asked = reader("table").asked(found, Task("kind", "classification", ("a", "b")), data.column)
+    assert asked.modality == TableModality(tuple(known(data.column)))
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
         ("no json", r"expected a row in JSON"),
-        ('{"heigth": 1}', r"expected a column that the run has read, got 'heigth'\nDid you mean height\?"),
+        ('{"heigth": 1}', r"expected a column that the run has read, got 'heigth'. Did you mean height\?"),
         ('{"height": "tall"}', r"expected a number in column 'height', got 'tall'"),
         (Path("photo.jpg"), r"expected a table, got photo.jpg"),
     ],
 )
 def test_what_cannot_be_predicted(given: str | Path, says: str) -> None:
-    known = json.dumps({"height": "number", "colour": "category"})
-    with pytest.raises(UserError, match=says):
-        read_inputs([given], Task("kind", "classification", ("a", "b")), known)
-    with pytest.raises(UserError, match="expected at least one row, got none"):
-        read_inputs([], Task("kind", "classification", ("a", "b")), known)
+    column = json.dumps({"height": "number", "colour": "category"})
+    (found,) = catalog.opened(reader("table"), [given], column)
+    assert isinstance(found, SkippedFile)
+    assert found.name == ("example 1" if isinstance(given, str) else "photo.jpg")
+    assert re.match(says, found.why)
 
 
 def test_shown_as_words(tmp_path: Path) -> None:

@@ -127,8 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: those after the program's name; None reads the command line.
 
     Returns:
-        0; 1 when `verify` found a difference or `sources fetch` got nothing; 2 after a user's mistake; 130 when
-        interrupted. Anything unexpected is raised: a traceback, and status 1.
+        0; 1 when `verify` found a difference, `predict` could not read some of the files, or `sources fetch` got
+        nothing; 2 after a user's mistake; 130 when interrupted. Anything unexpected is raised: a traceback, and 1.
     """
     asked = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:

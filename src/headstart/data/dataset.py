@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.core.errors import HeadstartError
 from headstart.core.predictions import Floats, Ints, Targets
 from headstart.core.problem import Task
 from headstart.core.record import SkippedFile
@@ -32,6 +33,19 @@ class Item:
     path: Path
     key: str
     content: str = ""
+
+
+class UnreadableError(HeadstartError):
+    """An example that cannot be prepared, such as a damaged file.
+
+    Args:
+        name: of the example.
+        why: it cannot.
+    """
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name, self.why = name, why
+        super().__init__(f"{name}: {why}")
 
 
 @dataclass(frozen=True)
@@ -101,7 +115,11 @@ class Modality(Protocol):
         ...
 
     def prepare(self, item: Item, card_input: Any) -> NDArray[Any]:
-        """One example as the array that a source's card asks for: (H, W, 3) uint8 pixels, (t,) token numbers."""
+        """One example as the array that a source's card asks for: (H, W, 3) uint8 pixels, (t,) token numbers.
+
+        Raises:
+            UnreadableError: it is damaged.
+        """
         ...
 
     def sample(self, items: Sequence[Item], card_input: Any, count: int) -> NDArray[Any]:

@@ -47,6 +47,29 @@ class Where:
     bare: bool = False
 
 
+def unlabelled(items: Sequence[Item], task: Task, modality: Modality) -> Dataset:
+    """Examples to predict: what they are is not known."""
+    return Dataset("", tuple(items), np.full(len(items), -1), np.arange(len(items)), task, modality)
+
+
+def usable(found: Iterable[Opened], noun: str) -> list[Item]:
+    """Examples all of which must be usable.
+
+    Args:
+        found: the examples.
+        noun: what one is called, with its article.
+
+    Raises:
+        UserError: the first that is not.
+    """
+    items: list[Item] = []
+    for one in found:
+        if isinstance(one, SkippedFile):
+            raise UserError(f"{noun} that can be read", f"{one.name}: {one.why}", "Leave it out, or repair it.")
+        items.append(one)
+    return items
+
+
 def _no_other(_where: Where) -> Found | None:
     """There are folders and tables only."""
     return None

@@ -5,6 +5,7 @@ parts of whatever kind of data it is. It only predicts, so it works on any model
 matters only together with something else.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from headstart.core.predictions import Floats, Ints
 from headstart.core.problem import Kind
 from headstart.data.dataset import Item, Modality, Piece
 
+ASKED = 16  # examples that the model is asked about before the clock is looked at
 TINY = 1e-300  # of a probability, so that its logarithm is one
 
 
@@ -47,34 +49,49 @@ def occlude(
     named: Callable[[Floats], Ints],
     folder: Path,
     kind: Kind,
-    most: int,
+    seconds: float,
+    now: Callable[[], float] = time.perf_counter,
 ) -> tuple[Occluded, ...]:
-    """Examples without each of their parts, as many as may be; those that have fewer than two parts are left out.
+    """Examples without each of their parts, as many as there is time for; those of fewer than two parts are left out.
 
     Args:
         items: the examples.
         others: of the same data set; they say what is usual.
         modality: takes examples apart.
-        stated: (n, K) what the model states about n examples; asked once, for everything.
+        stated: (n, K) what the model states about n examples; asked about a few at a time.
         named: (n, K) -> (n,) codes of what it names.
         folder: for examples that are files.
         kind: of task.
-        most: predictions that may be made.
+        seconds: that it may take; an example that would not be done by then is left out, and so are those behind it.
+        now: the clock.
     """
-    taken: list[tuple[Item, tuple[Piece, ...]]] = []
+    found: list[Occluded] = []
+    end = now() + seconds
     for at, item in enumerate(items):
         place = folder / str(at)
         place.mkdir(parents=True)
         whole, parts = modality.pieces(item, others, place)
-        if len(parts) > 1 and len(parts) < most:
-            most -= 1 + len(parts)
-            taken.append((whole, parts))
-    if not taken:
-        return ()
-    found = stated([one for whole, parts in taken for one in (whole, *(part.without for part in parts))])
-    ends = np.cumsum([1 + len(parts) for _, parts in taken])
-    blocks = zip(taken, np.split(found, ends[:-1]), strict=True)
-    return tuple(_one(whole, parts, rows, int(named(rows[:1])[0]), kind) for (whole, parts), rows in blocks)
+        if len(parts) < 2:
+            continue
+        rows = _until(end, [whole, *(part.without for part in parts)], stated, now)
+        if rows is None:
+            break
+        found.append(_one(whole, parts, rows, int(named(rows[:1])[0]), kind))
+    return tuple(found)
+
+
+def _until(
+    end: float, items: Sequence[Item], stated: Callable[[Sequence[Item]], Floats], now: Callable[[], float]
+) -> Floats | None:
+    """(n, K) of all examples; None as soon as it shows that they would not be done by then."""
+    found: list[Floats] = []
+    started = now()
+    for done in range(0, len(items), ASKED):
+        spent = now() - started
+        if started + (spent * len(items) / done if done else spent) > end:
+            return None
+        found.append(stated(items[done : done + ASKED]))
+    return np.concatenate(found)
 
 
 def _one(whole: Item, parts: tuple[Piece, ...], rows: Floats, code: int, kind: Kind) -> Occluded:

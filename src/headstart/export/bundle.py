@@ -18,12 +18,14 @@ from torch import nn
 from headstart.core.errors import UserError
 from headstart.core.progress import Progress, Silent
 from headstart.data.dataset import Item
+from headstart.data.labelled import usable
 from headstart.export import formats
 from headstart.export.graph import graph
 from headstart.export.model_card import model_card, use
-from headstart.modalities.catalog import reader
+from headstart.modalities.catalog import opened, reader
 from headstart.modalities.series.values import unpacked
-from headstart.runs import Saved, free, read_record
+from headstart.runs import free, read_record
+from headstart.saved import Saved
 from headstart.sources.card import KINDS, Input, TextInput
 
 Format = Literal["onnx", "torch", "openvino"]
@@ -140,7 +142,7 @@ def _compared(saved: Saved, folder: Path, examples: Sequence[str | Path], shown:
     with shown.step("comparing"), tempfile.TemporaryDirectory() as scratch:
         said = [list(one.probabilities.values()) or [one.value] for one in saved.predict(examples, Silent())]
         ours = np.array(said, dtype=float)
-        items = reader(saved.kind).inputs(list(examples), saved.task, saved.column).items
+        items = usable(opened(reader(saved.kind), examples, saved.column), "an example")
         given = (_alone(saved.kind, item, Path(scratch)) for item in items)
         theirs = np.array(list(_predictor(folder).predict(given, folder)))
     unit = max(float(np.abs(ours).max()), 1.0) if saved.task.kind == "regression" else 1.0

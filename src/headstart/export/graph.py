@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from headstart.core.errors import UserError
 from headstart.core.problem import Kind
 from headstart.linear.heads import Ridge
-from headstart.runs import Saved
+from headstart.saved import Saved
 from headstart.sources.card import Input, SeriesInput, TextInput
 from headstart.sources.front import SeenSeries, SeenTexts
 from headstart.sources.source import Source

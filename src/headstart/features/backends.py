@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from headstart.core.extras import require
+from headstart.core.extras import installed, require
 from headstart.features import devices
 from headstart.sources.card import ImageInput
 from headstart.sources.source import Source
@@ -71,6 +71,18 @@ def tap(source: Source, mode: Mode, cache: Path) -> Tap:
         UserError: the backend's package is not installed.
     """
     return BACKENDS[mode.backend](source, mode.exact, cache)
+
+
+def at_once(source: Source, mode: Mode, cache: Path) -> Mode:
+    """The mode, if its backend can start at once here; else the same precision in torch as it is.
+
+    For examples that are few or come later: building a graph pays for thousands.
+    """
+    if mode.backend == "openvino" and installed("openvino"):
+        paths = _paths(require("openvino", "fast"), source, mode.exact or 0, cache)
+        if all(path.exists() for path in paths):
+            return mode
+    return mode.model_copy(update={"backend": "eager"})
 
 
 def eager(source: Source, exact: int | None, _cache: Path) -> Tap:
@@ -155,9 +167,8 @@ BACKENDS: Mapping[Backend, Callable[[Source, int | None, Path], Tap]] = {
 
 def _converted(runtime: ModuleType, source: Source, exact: int, cache: Path) -> list[Any]:
     """OpenVINO's models of a source, from the cache if they were made before."""
-    what = f"{source.identity} {exact} {runtime.__version__} {torch.__version__}"
-    folder = cache / CONVERTED / hashlib.sha256(what.encode()).hexdigest()[:32]
-    paths = [folder / f"{part}.xml" for part in range(2 if exact else 1)]
+    paths = _paths(runtime, source, exact, cache)
+    folder = paths[0].parent
     if not all(path.with_suffix(".bin").exists() and path.exists() for path in paths):
         aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
         aside.mkdir(parents=True)
@@ -167,6 +178,13 @@ def _converted(runtime: ModuleType, source: Source, exact: int, cache: Path) -> 
         with suppress(OSError):  # another process was quicker
             aside.replace(folder)
     return [runtime.Core().read_model(path) for path in paths]
+
+
+def _paths(runtime: ModuleType, source: Source, exact: int, cache: Path) -> list[Path]:
+    """Where they are kept."""
+    what = f"{source.identity} {exact} {runtime.__version__} {torch.__version__}"
+    folder = cache / CONVERTED / hashlib.sha256(what.encode()).hexdigest()[:32]
+    return [folder / f"{part}.xml" for part in range(2 if exact else 1)]
 
 
 def _convert(runtime: ModuleType, source: Source, exact: int) -> list[Any]:

@@ -3,27 +3,59 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.dataset import Item, Modality
+from headstart.data.dataset import Item, Modality, UnreadableError
 from headstart.data.store import Store
 
 THREADS = 2
 AHEAD = 3  # batches decoded before they are asked for: overlap with bounded memory
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Some examples, prepared.
+
+    Attributes:
+        items: those that could be.
+        arrays: (k, ...) of these, one array an input; none where no example could be.
+        damaged: those that could not, and why.
+    """
+
+    items: Sequence[Item]
+    arrays: list[NDArray[Any]]
+    damaged: Sequence[tuple[Item, str]] = ()
+
+
 def decode(items: Sequence[Item], modality: Modality, card_input: Any, store: Store) -> NDArray[Any]:
-    """(k, ...) prepared examples."""
+    """(k, ...) prepared examples.
+
+    Raises:
+        UnreadableError: the first that is damaged.
+    """
     store.counters["decoded"] += len(items)
-    return _prepared(items, modality, [card_input])[0]
+    return _whole(_prepared(items, modality, [card_input])).arrays[0]
 
 
 def batches(
     items: Sequence[Item], size: int, modality: Modality, inputs: Sequence[Any], store: Store
 ) -> Iterator[tuple[Sequence[Item], list[NDArray[Any]]]]:
+    """Batches of items with their examples as each input wants them; see `tolerant`.
+
+    Raises:
+        UnreadableError: the first that is damaged.
+    """
+    for batch in tolerant(items, size, modality, inputs, store):
+        yield batch.items, _whole(batch).arrays
+
+
+def tolerant(
+    items: Sequence[Item], size: int, modality: Modality, inputs: Sequence[Any], store: Store
+) -> Iterator[Batch]:
     """Batches of items with their examples as each input wants them, decoded ahead in threads (codecs release the GIL).
 
     Args:
@@ -34,20 +66,33 @@ def batches(
         store: counts what is decoded.
     """
     parts = [items[i : i + size] for i in range(0, len(items), size)]
-    waiting: deque[tuple[Sequence[Item], Future[list[NDArray[Any]]]]] = deque()
+    waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         for part in parts:
             store.counters["decoded"] += len(part)  # here, not in the threads: a Counter is not safe there
-            waiting.append((part, pool.submit(_prepared, part, modality, inputs)))
+            waiting.append(pool.submit(_prepared, part, modality, inputs))
             if len(waiting) > AHEAD:
-                done, future = waiting.popleft()
-                yield done, future.result()
+                yield waiting.popleft().result()
         while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
+            yield waiting.popleft().result()
 
 
-def _prepared(items: Sequence[Item], modality: Modality, inputs: Sequence[Any]) -> list[NDArray[Any]]:
-    """One array an input; an item is prepared for all of them in a row, so that a modality need open it only once."""
-    rows = [[modality.prepare(item, one) for one in inputs] for item in items]
-    return [np.stack(column) for column in zip(*rows, strict=True)]
+def _prepared(items: Sequence[Item], modality: Modality, inputs: Sequence[Any]) -> Batch:
+    """An item is prepared for all inputs in a row, so that a modality need open it only once."""
+    kept: list[Item] = []
+    rows: list[list[NDArray[Any]]] = []
+    damaged: list[tuple[Item, str]] = []
+    for item in items:
+        try:
+            rows.append([modality.prepare(item, one) for one in inputs])
+            kept.append(item)
+        except UnreadableError as error:
+            damaged.append((item, error.why))
+    return Batch(kept, [np.stack(column) for column in zip(*rows, strict=True)], damaged)
+
+
+def _whole(batch: Batch) -> Batch:
+    if batch.damaged:
+        item, why = batch.damaged[0]
+        raise UnreadableError(item.name, why)
+    return batch

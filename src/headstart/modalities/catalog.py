@@ -1,15 +1,18 @@
 """Which kind of data it is, and who reads it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from headstart.core.errors import UserError
 from headstart.core.predictions import Floats
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
+from headstart.core.record import SkippedFile
 from headstart.core.registry import Registry
 from headstart.data.dataset import Dataset, Item, Modality
-from headstart.data.labelled import Where
+from headstart.data.folders import below
+from headstart.data.labelled import Opened, Where
 from headstart.data.store import Store
 
 Shown = bytes | str | Floats | dict[str, str]
@@ -48,12 +51,26 @@ class Reader(Protocol):
         """
         ...
 
-    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
-        """Examples to predict; those of a table stand in that column.
+    @property
+    def literal(self) -> bool:
+        """Whether a string is an example itself, and not the path of one."""
+        ...
+
+    def unlabelled(self, given: str | Path, at: int, column: str | None) -> Iterator[Opened]:
+        """Examples to predict: one, or those of a table, which stand in that column; of each that cannot be used why.
+
+        Args:
+            given: the path of a file, or an example as a string.
+            at: how many have been given before, and one: the name of a string.
+            column: of a table, as the data set of the run had it.
 
         Raises:
-            UserError: one that cannot be read.
+            UserError: a file that cannot be used at all.
         """
+        ...
+
+    def asked(self, items: Sequence[Item], task: Task, column: str | None) -> Dataset:
+        """Such examples as a data set without labels."""
         ...
 
     def shown(self, item: Item) -> Shown:
@@ -85,6 +102,29 @@ def reader(name: str) -> Reader:
     """
     make: Callable[[], Reader] = READERS.load(name)
     return make()
+
+
+def opened(who: Reader, given: Iterable[str | Path], column: str | None) -> Iterator[Opened]:
+    """Examples to predict, one after the other as they are wanted; of each that cannot be used the reason why.
+
+    Args:
+        who: reads them.
+        given: files, folders with files at any depth, or examples as strings.
+        column: of tables that examples stand in.
+    """
+    for at, one in enumerate(given, 1):
+        literal = isinstance(one, str) and who.literal
+        for file in [one] if literal else _files(Path(one)):
+            try:
+                yield from who.unlabelled(file, at, column)
+            except UserError as error:
+                why = f"expected {error.expected}, got {error.came}. {error.do}"
+                yield SkippedFile(name=f"example {at}" if literal else str(file), why=why)
+
+
+def _files(path: Path) -> Sequence[Path]:
+    """The file, or all that are in the folder; of an empty one itself."""
+    return (below(path) if path.is_dir() else ()) or [path]
 
 
 def kind_of(where: Where) -> str:

@@ -20,8 +20,12 @@ LARGEST = 178_000_000  # pixels; a picture that claims more is not decoded
 GOOD = "good"
 THREADS = 2
 KEPT_EVERY = 2000  # files after which what was learned is written down, so that a kill does not lose it all
-# What decoders raise on damaged content, beside OSError.
+NOTHING = "empty"
+GONE = (OSError, ValueError)  # ValueError: a NUL in a table's path
+# What decoders raise on damaged content.
 DAMAGE = (
+    OSError,
+    Image.DecompressionBombError,
     ValueError,
     SyntaxError,
     EOFError,
@@ -51,8 +55,8 @@ def verify(
     def look(path: Path) -> tuple[str, str, bool]:
         try:
             key = content_key(path)
-        except (OSError, ValueError) as error:  # ValueError: a NUL in a table's path
-            return "", f"cannot be read ({getattr(error, 'strerror', None) or error})", False
+        except GONE as error:
+            return "", _gone(error), False
         known = learned.get(key) if notes is None else learned.get(key) or notes.get(key)
         return key, known or state(path), known is None
 
@@ -77,6 +81,20 @@ def verify(
     return tuple(found)
 
 
+def unverified(path: Path) -> Item | SkippedFile:
+    """A file that is looked at once: whether it decodes shows when it is prepared."""
+    try:
+        if path.stat().st_size == 0:
+            return SkippedFile(name=str(path), why=NOTHING)
+        return Item(str(path), path, content_key(path))
+    except GONE as error:
+        return SkippedFile(name=str(path), why=_gone(error))
+
+
+def _gone(error: Exception) -> str:
+    return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+
+
 def content_key(path: Path) -> str:
     """sha256 of the file's bytes, read in pieces.
 
@@ -92,16 +110,21 @@ def state(path: Path) -> str:
     """`GOOD`, or why a picture cannot be used. The size is judged by the header, before anything is decoded."""
     try:
         if path.stat().st_size == 0:
-            return "empty"
+            return NOTHING
         with Image.open(path) as file:
             width, height = file.size
         if width * height > LARGEST:
             return f"too large ({width} x {height} pixels)"
         open_rgb(path)
-    except UnidentifiedImageError:
-        return "not a picture"
-    except Image.DecompressionBombError:
-        return f"too large (more than {LARGEST:,} pixels)"
-    except (OSError, *DAMAGE) as error:
-        return f"damaged ({(str(error).splitlines() or [type(error).__name__])[0]})"
+    except DAMAGE as error:
+        return why(error)
     return GOOD
+
+
+def why(error: Exception) -> str:
+    """Why a picture cannot be used, from what its decoder raised."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"too large (more than {LARGEST:,} pixels)"
+    return f"damaged ({(str(error).splitlines() or [type(error).__name__])[0]})"

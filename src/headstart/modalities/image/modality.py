@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.core.predictions import Floats
-from headstart.data.dataset import Item, Piece
+from headstart.data.dataset import Item, Piece, UnreadableError
 from headstart.modalities.image import augment as augmentation
 from headstart.modalities.image.baselines import RAW, SIDE, RawPixels
+from headstart.modalities.image.files import DAMAGE, why
 from headstart.modalities.image.mirror import TOLD, told_apart
 from headstart.modalities.image.occlude import patches
 from headstart.modalities.image.prepare import shared_rgb, square
@@ -49,9 +50,16 @@ class ImageModality:
         return replace(self, mirror=False), (said,)
 
     def prepare(self, item: Item, card_input: ImageInput) -> NDArray[np.uint8]:
-        """(size, size, 3) uint8 RGB."""
+        """(size, size, 3) uint8 RGB.
+
+        Raises:
+            UnreadableError: the file is damaged, or has gone.
+        """
         at_least = int(card_input.size / card_input.crop) + 1
-        return square(shared_rgb(item.path, at_least), card_input)
+        try:
+            return square(shared_rgb(item.path, at_least), card_input)
+        except DAMAGE as error:
+            raise UnreadableError(item.name, why(error)) from None
 
     def sample(self, items: Sequence[Item], card_input: ImageInput, count: int) -> NDArray[np.uint8]:  # noqa: ARG002
         """Noise: a net takes as long for that, and nothing need be decoded."""

@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from headstart.core.errors import UserError
 from headstart.core.problem import Task
 from headstart.core.progress import Progress, Silent
-from headstart.core.record import SkippedFile
-from headstart.data.dataset import Dataset, Item
+from headstart.data.dataset import Dataset
 from headstart.data.folders import Entry
-from headstart.data.labelled import Opened, Where, labelled
+from headstart.data.labelled import Opened, Where, labelled, unlabelled, usable
 from headstart.data.store import Store
 from headstart.modalities.image.files import verify
 from headstart.modalities.image.modality import IMAGE
@@ -66,9 +63,5 @@ def read_files(paths: Sequence[str | Path], task: Task, store: Store | None = No
     """
     if not paths:
         raise UserError("at least one picture", "none", "Name the files to predict.")
-    items: list[Item] = []
-    for one in verify([(str(path), Path(path)) for path in paths], store, Silent()):
-        if isinstance(one, SkippedFile):
-            raise UserError("pictures that can be read", f"{one.name}: {one.why}", "Leave it out, or repair it.")
-        items.append(one)
-    return Dataset("", tuple(items), np.full(len(items), -1), np.arange(len(items)), task, IMAGE)
+    found = verify([(str(path), Path(path)) for path in paths], store, Silent())
+    return unlabelled(usable(found, "a picture"), task, IMAGE)

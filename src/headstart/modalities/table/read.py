@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import UserError, did_you_mean
-from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset, Item
@@ -58,36 +57,32 @@ def read_at(where: Where, progress: Progress) -> Dataset:
     return replace(data, modality=modality, column=column, warnings=(*data.warnings, *said))
 
 
-def read_inputs(given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
-    """Rows without labels, to be predicted, in the order given.
+def opened(given: str | Path, at: int, column: str | None) -> Iterator[Opened]:
+    """Rows without labels, to be predicted; those without any value are kept, so that every row has its answer.
 
     Args:
-        given: strings are rows in JSON, `{"age": 31, "sex": "f"}`; a path is a table.
-        task: what is predicted.
-        column: names and kinds of the columns that the run has read, as `read_at` leaves them in the data set.
+        given: a row in JSON, `{"age": 31, "sex": "f"}`, or the path of a table.
+        at: names a row in JSON.
+        column: see `known`.
 
     Raises:
-        UserError: nothing was given, or the first thing that cannot be read.
+        UserError: it cannot be read.
     """
-    kinds = json.loads(column or "{}")
-    known = [Column(name=name, kind=kind) for name, kind in kinds.items()]
-    items: list[Item] = []
-    for at, one in enumerate(given, 1):
-        if isinstance(one, Path):
-            if one.suffix.lower() not in ENDINGS:
-                raise UserError("a table", str(one), f"Tables end in {', '.join(ENDINGS)}.")
-            cells, name = aligned(open_table(one), one, known), str(one)
-        else:
-            cells, name = _row(one, known), f"row {at}"
-        several = isinstance(one, Path)
-        for row, content in _written(cells, known, name):
-            found = _opened(Entry(row if several else name, Path(), None, content=content), keep=True)
-            assert isinstance(found, Item), "rows without values are kept here"
-            items.append(found)
-    if not items:
-        raise UserError("at least one row", "none", "Name a table, or give rows in JSON.")
-    nobody = np.full(len(items), -1)
-    return Dataset("", tuple(items), nobody, np.arange(len(items)), task, TableModality(tuple(known)))
+    if isinstance(given, Path):
+        if given.suffix.lower() not in ENDINGS:
+            raise UserError("a table", str(given), f"Tables end in {', '.join(ENDINGS)}.")
+        rows = _written(aligned(open_table(given), given, known(column)), known(column), str(given))
+    else:
+        ((_, content),) = _written(_row(given, known(column)), known(column), "")
+        rows = [(f"row {at}", content)]
+    for name, content in rows:
+        yield _opened(Entry(name, Path(), None, content=content), keep=True)
+
+
+def known(column: str | None) -> list[Column]:
+    """Names and kinds of the columns that a run has read, as `read_at` leaves them in the data set."""
+    kinds: dict[str, Any] = json.loads(column or "{}")
+    return [Column(name=name, kind=kind) for name, kind in kinds.items()]
 
 
 def aligned(table: pa.Table, path: Path, known: Sequence[Column]) -> dict[str, list[Cell]]:

