@@ -15,7 +15,7 @@ from headstart.data.dataset import Dataset, Item
 from headstart.data.store import Store
 from headstart.features import backends, engine
 from headstart.features import probe as probing
-from headstart.features.backends import FLOAT32, Mode, Tap, at_once, tap
+from headstart.features.backends import BACKENDS, FLOAT32, Mode, Tap, at_once, tap
 from headstart.features.engine import Missing, Way, choose, modes, quickest, recall, tried
 from headstart.features.extract import extract, frugal, table
 from headstart.features.probe import Cost, Probe, Trial, cosines
