@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer and make; everything else is put into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo test check fix bench calibrate clean
+.PHONY: help setup weights demo test check docs fix bench calibrate clean
 
 BIN := .venv/bin
 # One stamp for each content of pyproject.toml in this place, one for each cache: a second `make setup` does nothing.
@@ -45,6 +45,10 @@ check: setup ## format, lint, import contracts, types, fast tests
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -q
 
+docs: setup ## the documentation as a site, in site/
+	@$(BIN)/python -m mkdocs build --quiet --strict
+	@echo "docs: site/index.html"
+
 fix: setup ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -56,4 +60,4 @@ calibrate: setup ## the outlook again, on its bank of real tasks (an hour): src/
 	@$(BIN)/python benchmarks/calibrate.py
 
 clean: ## everything that can be made again, but not runs/ and not the cache
-	rm -rf .venv .demo .bench .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist build
+	rm -rf .venv .demo .bench .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist build site

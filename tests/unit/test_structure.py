@@ -5,7 +5,6 @@ import importlib
 import importlib.metadata
 import pkgutil
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -198,49 +197,8 @@ def test_types_are_shipped() -> None:
     assert (SOURCE / "py.typed").exists()
 
 
-# --- the README
-
-
-def blocks(language: str) -> str:
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
-
-
-def commands() -> list[list[str]]:
-    return [words for line in blocks("sh").splitlines() if (words := shlex.split(line, comments=True))]
+# --- the README; that what it says is so, tests/unit/test_docs.py sees
 
 
 def test_readme_fits_one_screen() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 70
-
-
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_readme_commands_exist(words: list[str]) -> None:
-    if words[0] == "make":
-        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        return
-    import typer.main
-
-    from headstart.cli.main import app
-
-    assert words[0] == "headstart"
-    command, rest = typer.main.get_command(app), words[1:]
-    while sub := getattr(command, "commands", None):
-        command, rest = sub[rest[0]], rest[1:]
-    command.make_context(words[1], list(rest))  # raises when an option or an argument is not as the README says
-
-
-def test_readme_python_calls_exist() -> None:
-    import headstart
-
-    used = set(re.findall(r"\bhs\.(\w+)", blocks("python")))
-    assert "fit" in used
-    assert not [name for name in used if not hasattr(headstart, name)]
-
-
-def test_readme_result_attributes_exist() -> None:
-    from headstart.api import Result
-
-    used = set(re.findall(r"\bresult\.(\w+)", blocks("python")))
-    known = set(dir(Result)) | set(getattr(Result, "__dataclass_fields__", {}))
-    assert used
-    assert used <= known

@@ -93,6 +93,27 @@ class Gain(_Part):
     on: On
 
 
+class AskedRecord(_Part):
+    """What the user asked for, as it was said, to be said again. What is null or empty was left to be found."""
+
+    target: str | None = None
+    text: str | None = None
+    kind: Kind | None = None
+    group: str | None = None
+    test: str | None = None
+    sources: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    stage: str | None = None
+    minutes: float | None = None
+    metric: str | None = None
+    deliver: Literal["auto", "transfer", "control"] = "auto"
+    seed: int = 0
+    licence: Literal["any"] | None = None
+    offline: bool = False
+    trust: bool = False
+    allow_missing: tuple[str, ...] = ()
+
+
 class Verdict(_Part):
     """The claim."""
 
@@ -307,14 +328,14 @@ class Measures(_Part):
 class Record(_Part):
     """Everything that a run found out. Written as `record.json`, printed by `--json`."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
-    setting: str
+    schema_: Literal[1] = Field(default=1, alias="schema", description="keys are added within it, never renamed")
+    setting: str = Field(description="of transfer learning: inductive where the target has labels")
     tasks: tuple[TaskRecord, ...]
     data: DataRecord
     sources: tuple[SourceRecord, ...]
-    strategy: str
-    stages: tuple[str, ...]
-    metric: str
+    strategy: str = Field(description="of the delivered model, or the control's name")
+    stages: tuple[str, ...] = Field(description="that the delivered model reads")
+    metric: str = Field(description="that decided")
     score: Score
     scores: dict[str, float] = Field(description="every metric, of the delivered model, on the same examples")
     control: Control | None
@@ -322,7 +343,7 @@ class Record(_Part):
     verdict: Verdict
     decision: Decision
     audit: Audit | None
-    reason: str
+    reason: str = Field(description="why this was delivered, in a sentence")
     candidates: tuple[Candidate, ...]
     stage_curve: tuple[StageScore, ...]
     advice: Advice
@@ -332,10 +353,11 @@ class Record(_Part):
     budget: Budget
     seconds: Seconds
     work_done: dict[str, int] = Field(description="counted work: items decoded, units computed, units resumed")
-    peak_memory_mb: float
-    seed: int
-    versions: dict[str, str]
+    peak_memory_mb: float = Field(description="largest resident size of the process")
+    seed: int = Field(description="of everything random")
+    versions: dict[str, str] = Field(description="of what the numbers depend on")
     self_test: SelfTest | None = Field(default=None, description="where it was asked for")
+    asked: AskedRecord | None = Field(default=None, description="null in records of before it was kept")
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 
