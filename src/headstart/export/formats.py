@@ -11,6 +11,7 @@ from torch.onnx.errors import OnnxExporterError
 
 from headstart.core.errors import UserError
 from headstart.core.extras import require
+from headstart.export.operators import operators
 from headstart.sources.card import ImageInput, Input, SeriesInput, TextInput
 from headstart.sources.front import noise
 
@@ -34,7 +35,7 @@ def onnx(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:
     require("onnx", "onnx")
     called = names(inputs)
     sizes = {name: _open(taken) for name, taken in zip(called, inputs, strict=True)}
-    with pytorch.no_grad(), warnings.catch_warnings():
+    with pytorch.no_grad(), operators(OPSET), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: what it takes for constants are constants
         try:
             pytorch.onnx.export(

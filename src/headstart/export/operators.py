@@ -1,0 +1,64 @@
+"""What the tracing exporter has no words for, in words of ONNX; the exporter knows them only while a graph is written."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.onnx import register_custom_op_symbolic, unregister_custom_op_symbolic
+from torch.onnx.symbolic_helper import parse_args
+
+FLOAT, DOUBLE = 1, 11  # onnx.TensorProto.DataType
+LAST = -1
+
+
+@contextmanager
+def operators(opset: int) -> Iterator[None]:
+    """The exporter knows them within.
+
+    Args:
+        opset: that a graph is written in.
+    """
+    for name, said in WORDS.items():
+        register_custom_op_symbolic(name, said, opset)
+    try:
+        yield
+    finally:
+        for name in WORDS:
+            unregister_custom_op_symbolic(name, opset)
+
+
+@parse_args("v", "i", "i", "s")
+def _rfft(graph: Any, values: Any, points: int, axis: int, norm: None) -> Any:
+    """(..., t) float32 -> (..., points // 2 + 1, 2): real and imaginary parts side by side, as ONNX has no complex type.
+
+    It is computed in float64: what is compared with a threshold behind it must not hang on who computes it.
+    """
+    assert axis == LAST, "what is transformed is the last axis"
+    assert norm is None, "in the forward direction nothing is scaled"
+    wide = graph.op("Cast", values, to_i=DOUBLE)
+    parts = graph.op("Unsqueeze", wide, graph.op("Constant", value_t=torch.tensor([LAST])))
+    found = graph.op("DFT", parts, graph.op("Constant", value_t=torch.tensor(points)), axis_i=-2, onesided_i=1)
+    return graph.op("Cast", found, to_i=FLOAT)
+
+
+def _view_as_real(graph: Any, values: Any) -> Any:  # noqa: ARG001 - there is nothing to be done
+    """Complex numbers are pairs already; see `_rfft`."""
+    return values
+
+
+@parse_args("v", "is", "v", "f")
+def _rms_norm(graph: Any, values: Any, shape: list[int], weight: Any, eps: float | None) -> Any:
+    """(..., D) divided by the root of its mean square, times (D,) weights."""
+    assert len(shape) == 1, "over the last axis"
+    axes = graph.op("Constant", value_t=torch.tensor([LAST]))
+    least = graph.op("Constant", value_t=torch.tensor(torch.finfo(torch.float32).eps if eps is None else eps))
+    mean = graph.op("ReduceMean", graph.op("Mul", values, values), axes)
+    return graph.op("Mul", graph.op("Div", values, graph.op("Sqrt", graph.op("Add", mean, least))), weight)
+
+
+WORDS: Mapping[str, Callable[..., Any]] = {
+    "aten::fft_rfft": _rfft,
+    "aten::view_as_real": _view_as_real,
+    "aten::rms_norm": _rms_norm,
+}
