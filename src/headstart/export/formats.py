@@ -1,7 +1,10 @@
 """The formats that a graph is written in."""
 
+import os
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch as pytorch
@@ -35,7 +38,7 @@ def onnx(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:
     require("onnx", "onnx")
     called = names(inputs)
     sizes = {name: _open(taken) for name, taken in zip(called, inputs, strict=True)}
-    with pytorch.no_grad(), operators(OPSET), warnings.catch_warnings():
+    with pytorch.no_grad(), operators(OPSET), _silent(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: what it takes for constants are constants
         try:
             pytorch.onnx.export(
@@ -45,6 +48,21 @@ def onnx(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:
         except OnnxExporterError as error:
             came = str(error).splitlines()[0]
             raise UserError("a net that ONNX can say", came, "Export it with --torch instead.") from None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Standard output leads nowhere, for compiled code too: when torch cannot trace a net it prints all of its graph."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def openvino(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:

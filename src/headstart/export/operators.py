@@ -8,7 +8,6 @@ import torch
 from torch.onnx import register_custom_op_symbolic, unregister_custom_op_symbolic
 from torch.onnx.symbolic_helper import parse_args
 
-FLOAT, DOUBLE = 1, 11  # onnx.TensorProto.DataType
 LAST = -1
 
 
@@ -32,14 +31,12 @@ def operators(opset: int) -> Iterator[None]:
 def _rfft(graph: Any, values: Any, points: int, axis: int, norm: None) -> Any:
     """(..., t) float32 -> (..., points // 2 + 1, 2): real and imaginary parts side by side, as ONNX has no complex type.
 
-    It is computed in float64: what is compared with a threshold behind it must not hang on who computes it.
+    In float32, as torch computes it, and as OpenVINO wants it.
     """
     assert axis == LAST, "what is transformed is the last axis"
     assert norm is None, "in the forward direction nothing is scaled"
-    wide = graph.op("Cast", values, to_i=DOUBLE)
-    parts = graph.op("Unsqueeze", wide, graph.op("Constant", value_t=torch.tensor([LAST])))
-    found = graph.op("DFT", parts, graph.op("Constant", value_t=torch.tensor(points)), axis_i=-2, onesided_i=1)
-    return graph.op("Cast", found, to_i=FLOAT)
+    parts = graph.op("Unsqueeze", values, graph.op("Constant", value_t=torch.tensor([LAST])))
+    return graph.op("DFT", parts, graph.op("Constant", value_t=torch.tensor(points)), axis_i=-2, onesided_i=1)
 
 
 def _view_as_real(graph: Any, values: Any) -> Any:  # noqa: ARG001 - there is nothing to be done
