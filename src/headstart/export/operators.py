@@ -28,15 +28,20 @@ def operators(opset: int) -> Iterator[None]:
 
 
 @parse_args("v", "i", "i", "s")
-def _rfft(graph: Any, values: Any, points: int, axis: int, norm: None) -> Any:
-    """(..., t) float32 -> (..., points // 2 + 1, 2): real and imaginary parts side by side, as ONNX has no complex type.
+def _rfft(graph: Any, rows: Any, points: int, axis: int, norm: str | None) -> Any:
+    """(n, t) float32 -> (n, points // 2 + 1, 2): real and imaginary parts side by side, as ONNX has no complex type.
 
-    In float32, as torch computes it, and as OpenVINO wants it.
+    The transform of both sides is cut: OpenVINO has another shape in mind where ONNX asks for one side.
     """
     assert axis == LAST, "what is transformed is the last axis"
     assert norm is None, "in the forward direction nothing is scaled"
-    parts = graph.op("Unsqueeze", values, graph.op("Constant", value_t=torch.tensor([LAST])))
-    return graph.op("DFT", parts, graph.op("Constant", value_t=torch.tensor(points)), axis_i=-2, onesided_i=1)
+
+    def at(*sizes: int) -> Any:
+        return graph.op("Constant", value_t=torch.tensor(sizes))
+
+    size = graph.op("Constant", value_t=torch.tensor(points))
+    both = graph.op("DFT", graph.op("Unsqueeze", rows, at(LAST)), size, axis_i=1)
+    return graph.op("Slice", both, at(0), at(points // 2 + 1), at(1))
 
 
 def _view_as_real(graph: Any, values: Any) -> Any:  # noqa: ARG001 - there is nothing to be done
