@@ -8,7 +8,6 @@ Names are loaded on first use: importing this package loads no framework.
 """
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from headstart.pretraining.run import pretrain
     from headstart.sources.access import Access
 
-__version__ = version("headstart")
+    __version__: str
 
 _PUBLIC = {
     "fit": "headstart.api",
@@ -68,6 +67,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first asked for (PEP 562)."""
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("headstart")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'headstart' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)

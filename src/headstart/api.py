@@ -1,16 +1,13 @@
 """The public calls. Each only composes stages: read, extract, tier 0, tier 1, verdict, refit, record."""
 
-import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headstart import exhibits, runs
-from headstart.advisor import work as work_file
+from headstart import asking, exhibits, runs, tracking
 from headstart.advisor.account import histories, record
 from headstart.advisor.advise import AdviceResult, options
-from headstart.advisor.arms import strategies as known_strategies
-from headstart.advisor.banner import NO_BUDGET, facts
+from headstart.advisor.banner import facts
 from headstart.advisor.clock import Clock
 from headstart.advisor.compare import Wanted, check_folder, columns
 from headstart.advisor.compare import compare as compared
@@ -19,44 +16,43 @@ from headstart.advisor.self_test import self_test as tested
 from headstart.advisor.self_test import stating
 from headstart.advisor.study import Study, conclude, first_tier, settled, with_steps
 from headstart.advisor.survey import Question, Survey, survey
-from headstart.advisor.work import Asked, Work
+from headstart.advisor.work import Work
 from headstart.core.comparison import NONE, ComparisonRecord
 from headstart.core.errors import UserError
 from headstart.core.problem import Kind
 from headstart.core.progress import Progress, Silent
-from headstart.core.record import Record
+from headstart.core.record import AskedRecord, Record
 from headstart.data.dataset import Dataset
-from headstart.data.labelled import Where
+from headstart.data.handed import Given
 from headstart.data.store import Store
 from headstart.evaluation.delivery import Asked as Deliver
-from headstart.metrics.scores import deciding
 from headstart.metrics.scores import metric as metric_named
-from headstart.modalities import catalog as kinds
 from headstart.report.comparison import write as write_comparison
 from headstart.report.page import write as write_report
 from headstart.result import Result
 from headstart.sources.access import NOTHING_SPECIAL, Access
 from headstart.sources.load import load as load_source
 from headstart.sources.source import Source
-from headstart.strategies.catalog import fingerprint
 
 
 def read(
-    path: str | Path,
+    path: Given,
     *,
     target: str | None = None,
     text: str | None = None,
     kind: Kind | None = None,
     group: str | None = None,
-    test: str | None = None,
+    test: Given | None = None,
 ) -> Dataset:
-    """Read and inspect data: a folder a class, {train,test}/class, or a table with a column of paths or texts.
+    """Read and inspect data: a folder a class, {train,test}/class, a table with a column of paths or texts, an object.
 
     Raises:
         UserError: nothing usable is there.
     """
-    reader, where = _lies(path, target, group, test, text, kind)
-    return reader.read(where, Store(), Silent())
+    store = Store()
+    lies, target, held = asking.given(path, target, test, store)
+    reader, where = asking.lies(lies, AskedRecord(target=target, group=group, test=held, text=text, kind=kind))
+    return reader.read(where, store, Silent())
 
 
 def source(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | None = None) -> Source:
@@ -69,7 +65,7 @@ def source(name: str, access: Access = NOTHING_SPECIAL, progress: Progress | Non
 
 
 def fit(
-    path: str | Path,
+    path: Given,
     *,
     target: str | None = None,
     text: str | None = None,
@@ -79,7 +75,7 @@ def fit(
     stage: str | None = None,
     minutes: float = 10.0,
     metric: str | None = None,
-    test: str | None = None,
+    test: Given | None = None,
     group: str | None = None,
     deliver: Deliver = "auto",
     out: str | Path | None = None,
@@ -88,12 +84,14 @@ def fit(
     access: Access = NOTHING_SPECIAL,
     thumbnails: bool = True,
     self_test: bool = False,
+    track: str | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Find out whether, what and how to transfer; do it; show with a control whether it helped.
 
     Args:
-        path: the data.
+        path: the data: where it lies, or a DataFrame, an Arrow table, a `datasets.Dataset` or `DatasetDict`, or
+            (examples, targets) as arrays.
         target: the label column of a table.
         text: the column of a table that holds texts; found where it is not named.
         kind: of task: classification, multi-label or regression; found from the target where it is not named.
@@ -111,27 +109,25 @@ def fit(
         access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
         thumbnails: show examples in the report, and what answers on them rest on.
         self_test: also count, beyond the minutes, how often a gain is claimed on this data where there is none.
+        track: a tracker to tell as the run goes on: tensorboard, wandb, mlflow, trackio.
         progress: where steps are shown.
 
     Raises:
         UserError: whatever the user can mend.
     """
-    shown, clock, store = progress or Silent(), Clock(), Store()
-    replayed, sources, strategies, stage, minutes = _as_before(replay, sources, strategies, stage, minutes)
-    reader, where = _lies(path, target, group, test, text, kind, sources)
-    wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
-    data = _read(reader, where, store, shown, clock)
-    loaded = _loaded(data.modality.fitting(wanted[0]), access, shown, clock)
-    asked = _asked(data, target, loaded, wanted, stage, minutes, metric, deliver, seed)
-    finished = store.root / "runs" / (_digest(asked) + "-tested" * self_test) if out is None else Path(out)
-    if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
-        return Result(known, finished)
-    question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
-    return _finish(_surveyed(question, replayed, finished, store, shown, clock), finished, clock, thumbnails, self_test)
+    tracking.check(track)
+    shown, store = progress or Silent(), Store()
+    lies, target, held = asking.given(path, target, test, store)
+    said = AskedRecord(
+        target=target, text=text, kind=kind, group=group, test=held, sources=tuple(sources),
+        strategies=tuple(strategies), stage=stage, minutes=minutes, metric=metric, deliver=deliver, seed=seed,
+        **asking.permitted(access),
+    )  # fmt: skip
+    return _fitted(lies, said, replay, access, store, shown, out, thumbnails, self_test, track)
 
 
 def advise(
-    path: str | Path,
+    path: Given,
     *,
     target: str | None = None,
     text: str | None = None,
@@ -140,7 +136,7 @@ def advise(
     strategies: Sequence[str] = (),
     minutes: float = 1.0,
     metric: str | None = None,
-    test: str | None = None,
+    test: Given | None = None,
     group: str | None = None,
     seed: int = 0,
     access: Access = NOTHING_SPECIAL,
@@ -148,11 +144,13 @@ def advise(
 ) -> AdviceResult:
     """Measure what is cheap to measure, train nothing for keeps: every option with its estimate, minutes and reason."""
     shown, clock, store = progress or Silent(), Clock(), Store()
-    reader, where = _lies(path, target, group, test, text, kind, sources)
-    wanted = _checked(sources or reader.sources, strategies or reader.strategies, metric, minutes)
-    data = _read(reader, where, store, shown, clock)
-    loaded = _loaded(data.modality.fitting(wanted[0]), access, shown, clock)
-    asked = _asked(data, target, loaded, wanted, None, minutes, metric, "auto", seed)
+    lies, target, held = asking.given(path, target, test, store)
+    said = AskedRecord(
+        target=target, text=text, kind=kind, group=group, test=held, sources=tuple(sources),
+        strategies=tuple(strategies), minutes=minutes, metric=metric, seed=seed, **asking.permitted(access),
+    )  # fmt: skip
+    data, loaded, wanted = _opened(lies, said, access, store, shown, clock)
+    asked = asking.settled(data, said, loaded, wanted[1])
     with tempfile.TemporaryDirectory() as scratch:
         question = Question(data, asked, tuple(loaded.values()), wanted[1], Path(scratch))
         shown.begins(facts(question, "leave-one-out; nothing is trained for keeps"))
@@ -164,7 +162,7 @@ def advise(
 
 
 def compare(
-    path: str | Path,
+    path: Given,
     *,
     target: str | None = None,
     text: str | None = None,
@@ -183,7 +181,7 @@ def compare(
     """Every strategy on every source, and the controls, on the same folds: exactly what is asked for, without a budget.
 
     Args:
-        path: the data.
+        path: the data, as `fit` takes it.
         target: the label column of a table.
         text: the column of a table that holds texts; found where it is not named.
         kind: of task: classification, multi-label or regression; found from the target where it is not named.
@@ -203,16 +201,21 @@ def compare(
         UserError: whatever the user can mend.
     """
     shown, clock, store = progress or Silent(), Clock(), Store()
-    reader, where = _lies(path, target, group, None, text, kind, sources)
+    lies, target, _ = asking.given(path, target, None, store)
+    said = AskedRecord(
+        target=target, text=text, kind=kind, group=group, sources=tuple(sources), strategies=tuple(strategies),
+        metric=metric, seed=seed, **asking.permitted(access),
+    )  # fmt: skip
+    reader, where = asking.lies(lies, said)
     named, controls = columns(sources or (*reader.sources, NONE), seeds, epochs)
-    wanted = _checked(named, strategies or reader.strategies, metric, NO_BUDGET)
+    wanted = asking.checked(said, named, strategies or reader.strategies)
     data = reader.read(where, store, shown)
     folder = store.root / "comparisons" / data.fingerprint[:16] if out is None else Path(out)
     check_folder(folder, data)
-    loaded = _loaded(data.modality.fitting(named), access, shown, clock)
-    asked = _asked(data, target, loaded, wanted, None, NO_BUDGET, metric, "auto", seed)
+    loaded = asking.loaded(data.modality.fitting(named), access, shown, clock)
+    asked = asking.settled(data, said, loaded, wanted[1])
     question = Question(data, asked, tuple(loaded.values()), wanted[1], folder)
-    found = compared(Wanted(question, controls, seeds, epochs), store, shown, clock)
+    found = compared(Wanted(question, controls, seeds, epochs, said), store, shown, clock)
     write_comparison(folder)
     return found
 
@@ -226,34 +229,44 @@ def load(run: str | Path) -> Result:
     return Result(runs.read_record(Path(run)), Path(run))
 
 
-def _lies(
-    path: str | Path,
-    target: str | None,
-    group: str | None,
-    test: str | Path | None,
-    text: str | None,
-    kind: Kind | None,
-    sources: Sequence[str] = (),
-) -> tuple[kinds.Reader, Where]:
-    """Who reads the data, and where it lies; beside a source table it is a table."""
-    where = Where(Path(path), target, group, None if test is None else Path(test), text, kind)
-    table = any(name.startswith("table:") for name in sources)
-    return kinds.reader("table" if table else kinds.kind_of(where)), where
+def _fitted(
+    lies: Path,
+    said: AskedRecord,
+    replay: str | Path | None,
+    access: Access,
+    store: Store,
+    shown: Progress,
+    out: str | Path | None,
+    thumbnails: bool,
+    self_test: bool,
+    track: str | None,
+) -> Result:
+    """What `fit` finds out, unless a finished run has answered the very question."""
+    clock = Clock()
+    replayed, said = asking.as_before(replay, said)
+    data, loaded, wanted = _opened(lies, said, access, store, shown, clock)
+    asked = asking.settled(data, said, loaded, wanted[1])
+    finished = store.root / "runs" / (asking.digest(asked) + "-tested" * self_test) if out is None else Path(out)
+    if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
+        return Result(known, finished)
+    question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
+    with tracking.tracked(track, finished, said, shown) as (tracked, tell):
+        found = _surveyed(question, replayed, finished, store, tracked, clock)
+        result, history = _finish(found, said, finished, clock, thumbnails, self_test)
+        tell(result.record, history)
+    return result
 
 
-def _read(reader: kinds.Reader, where: Where, store: Store, progress: Progress, clock: Clock) -> Dataset:
+def _opened(
+    path: Path, said: AskedRecord, access: Access, store: Store, progress: Progress, clock: Clock
+) -> tuple[Dataset, dict[str, Source], asking.Names]:
+    """The data, the sources by the names that they were asked by, and what competes."""
+    reader, where = asking.lies(path, said)
+    sources, strategies = said.sources or reader.sources, said.strategies or reader.strategies
+    wanted = asking.checked(said, sources, strategies)
     with clock.stage("read"):
-        return reader.read(where, store, progress)
-
-
-def _as_before(
-    replay: str | Path | None, sources: Sequence[str], strategies: Sequence[str], stage: str | None, minutes: float
-) -> tuple[Work | None, Sequence[str], Sequence[str], str | None, float]:
-    """The work to replay, if any, and what was asked: what is not said again is as it was."""
-    if replay is None:
-        return None, sources, strategies, stage, minutes
-    was = (work := work_file.read(Path(replay))).asked
-    return work, sources or was.sources, strategies or was.strategies, stage or was.stage, was.minutes
+        data = reader.read(where, store, progress)
+    return data, asking.loaded(data.modality.fitting(wanted[0]), access, progress, clock), wanted
 
 
 def _surveyed(
@@ -271,18 +284,22 @@ def _surveyed(
         raise
 
 
-def _finish(found: Survey, finished: Path, clock: Clock, thumbnails: bool, self_test: bool) -> Result:
-    """Climb, judge, deliver, write; the run appears whole."""
+def _finish(
+    found: Survey, said: AskedRecord, finished: Path, clock: Clock, thumbnails: bool, self_test: bool
+) -> tuple[Result, list[Mapping[str, object]]]:
+    """Climb, judge, deliver, write; the run appears whole. Beside it the rows of its history."""
     study = _study(found, clock)
     folder = found.bench.ledger.folder
     with clock.stage("evaluate"):
-        written = stating(tested(found, study.done) if self_test else None, _record(found, study, clock))
-        aside = runs.write(folder, written, study, histories(study), found.cards)
+        made = _record(found, study, clock).model_copy(update={"asked": said})
+        written = stating(tested(found, study.done) if self_test else None, made)
+        history = histories(study)
+        aside = runs.write(folder, written, study, history, found.cards)
         if thumbnails:
             exhibits.write(aside, found.data, found.bench.data, found.bench.progress)
         write_report(aside, called=finished)
         runs.publish(folder, finished)
-    return Result(written, finished)
+    return Result(written, finished), history
 
 
 def _study(found: Survey, clock: Clock) -> Study:
@@ -305,42 +322,3 @@ def _record(found: Survey, study: Study, clock: Clock) -> Record:
         study, data=found.bench.data, test=found.bench.test, how_tested=found.how_tested, cards=found.cards,
         clock=clock, work_done=counted, warnings=found.warnings,
     )  # fmt: skip
-
-
-def _checked(
-    sources: Sequence[str], strategies: Sequence[str], metric: str | None, minutes: float
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and numbers that can be refused before anything is read."""
-    if metric is not None:
-        metric_named(metric)
-    work_file.check_minutes(minutes)
-    return tuple(sources), known_strategies(strategies)
-
-
-def _loaded(names: Sequence[str], access: Access, progress: Progress, clock: Clock) -> dict[str, Source]:
-    """The sources by the names that they were asked by: an alias, such as +cut:-2, stands for what it means."""
-    with clock.stage("extract"):
-        return {name: load_source(name, access, progress) for name in names}
-
-
-def _asked(
-    data: Dataset,
-    target: str | None,
-    loaded: Mapping[str, Source],
-    wanted: tuple[tuple[str, ...], tuple[str, ...]],
-    stage: str | None,
-    minutes: float,
-    metric: str | None,
-    deliver: Deliver,
-    seed: int,
-) -> Asked:
-    return Asked(
-        fingerprint=data.fingerprint, target=target, text=data.column, sources=tuple(loaded),
-        identities=tuple(one.identity for one in loaded.values()), strategies=wanted[1], stage=stage, minutes=minutes,
-        metric=deciding(metric, data.task.kind).name, kind=data.task.kind, deliver=deliver,
-        seed=seed, plans=fingerprint(),
-    )  # fmt: skip
-
-
-def _digest(asked: Asked) -> str:
-    return hashlib.sha256(asked.model_dump_json().encode()).hexdigest()[:16]

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pyarrow as pa
+
 from headstart import runs
 from headstart.core.problem import Task
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record, Verdict
+from headstart.evaluation import evidence
 from headstart.evaluation.closing import next_steps, shown
 from headstart.saved import Answer, Prediction, Saved
 
@@ -54,6 +57,18 @@ class Result:
             UserError: the run's source cannot be had.
         """
         return self._opened.answers(given, progress or Silent())
+
+    def predictions(self) -> pa.Table:
+        """What every arm said of every example that it had not learned from, as an Arrow table.
+
+        `.to_pandas()` makes a data frame of it, and `datasets.Dataset(table)` a data set.
+
+        Returns:
+            A row an arm, repeat and example: `example` (its name), `key` (sha256 of its content), `group`, `truth`,
+            `arm`, `role`, `on` ("out-of-fold" or "test"), `repeat`, `fold`, and `probabilities` in the order of the
+            record's classes, not yet calibrated; of numbers the one that is predicted.
+        """
+        return evidence.said(self.run / evidence.NAME)
 
     @cached_property
     def _opened(self) -> Saved:

@@ -283,8 +283,13 @@ def _stored(run: Path) -> tuple[State, list[Card | None]]:
 
 
 def _modes(state: State) -> list[dict[str, Any]]:
-    """How the features of each source were computed; runs from before all of it was kept say in which precision."""
-    return state.meta.get("modes") or [{"exact": exact} for exact in state.meta["exact"]]
+    """How the features of each source were computed; runs from before all of it was kept say in which precision.
+
+    Whether in torch they do not say: low precision there is slower than float32 on many processors.
+    """
+    if (modes := state.meta.get("modes")) is not None:
+        return modes
+    return [{"exact": x, "backend": "eager" if x is None else "openvino"} for x in state.meta["exact"]]
 
 
 def _weights(state: State, task: Task) -> Floats:

@@ -159,6 +159,26 @@ def test_without_scikit_learn_there_is_a_map_and_a_word(squares: Path, monkeypat
     assert found.warnings[-1].endswith("pip install 'headstart[explore]' brings what finds them")
 
 
+def test_clusters_that_cannot_be_are_said(tmp_path: Path) -> None:
+    few = [["a", "b"], *np.eye(2).tolist() * 4]
+    asked = hs.explore(written(tmp_path / "few.csv", few), way="pca", clusters=3).clusters
+    assert (len(asked.found), asked.sentence) == (2, "2 clusters, not 3 as asked: no more than 2 examples differ.")
+    auto = hs.explore(tmp_path / "few.csv", way="pca").clusters
+    assert auto.sentence == "No clusters were looked for: 8 examples are too few, 10 would do. Ask for a number."
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(30, 2)) * 0.01 + at for at in ([1, 1], [1, -1], [-1, 0])])
+    dense = hs.explore(
+        written(tmp_path / "t.csv", [["a", "b"], *rows.tolist()]), way="pca", clusters="hdbscan"
+    ).clusters
+    assert dense.sentence.endswith("Whether they repeat themselves was not looked at.")
+    assert not dense.clear
+
+
+def test_several_stages_are_not_one(squares: Path) -> None:
+    with pytest.raises(UserError, match=r"one --stage, got '\*', which is stem, .*\nName one of these"):
+        hs.explore(squares, source="random:resnet10t", stage="*", clusters="none")
+
+
 def test_no_clear_clusters_is_said(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = [["a", "b", "c", "d"], *rng.normal(size=(80, 4)).round(4).tolist()]

@@ -219,6 +219,7 @@ class Killer:
             raise KeyboardInterrupt
 
     def note(self, text: str) -> None: ...
+    def epoch(self, measured: object) -> None: ...
 
 
 @pytest.mark.parametrize("name", ["lora", "l2-sp", "gradual", "mlp-head", "co-tuning"])

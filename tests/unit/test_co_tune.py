@@ -267,6 +267,7 @@ class Killer:
             raise KeyboardInterrupt
 
     def note(self, text: str) -> None: ...
+    def epoch(self, measured: object) -> None: ...
 
 
 def run(

@@ -230,6 +230,8 @@ def test_the_bar_moves_within_a_piece_and_is_right_at_its_end() -> None:
         def note(self, text: str) -> None:
             notes.append(text)
 
+        def epoch(self, measured: object) -> None: ...
+
     counting = Counting(Bar(), {"a": 10.0, "b": 4.0})
     counting.begin("lp-ft", "a", examples=100)
     counting.advance(50)

@@ -15,7 +15,7 @@ from headstart.data.dataset import Dataset, Item
 from headstart.data.store import Store
 from headstart.features import backends, engine
 from headstart.features import probe as probing
-from headstart.features.backends import BACKENDS, FLOAT32, Mode, Tap, tap
+from headstart.features.backends import BACKENDS, FLOAT32, Mode, Tap, at_once, tap
 from headstart.features.engine import Missing, Way, choose, modes, quickest, recall, tried
 from headstart.features.extract import extract, frugal, table
 from headstart.features.probe import Cost, Probe, Trial, cosines
@@ -101,6 +101,17 @@ def test_openvino_takes_any_number_of_examples_and_keeps_what_it_converted(sourc
     for name in whole:
         torch.testing.assert_close(part[name], whole[name][:3])
         torch.testing.assert_close(whole[name], source.tapper()(pixels(32))[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_backend_is_used_later_only_where_it_starts_at_once(source: Source, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    mode = Mode(backend="openvino")
+    assert at_once(source, mode, tmp_path) == FLOAT32  # on another machine, which has built nothing
+    tap(source, mode, tmp_path)
+    assert at_once(source, mode, tmp_path) == mode
+    assert at_once(source, Mode(backend="openvino", exact=1), tmp_path) == FLOAT32
+    assert at_once(source, Mode(backend="compile"), tmp_path) == FLOAT32
+    assert at_once(source, Mode(exact=0), tmp_path) == Mode(exact=0)
 
 
 # trying

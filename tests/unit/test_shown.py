@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from headstart.advisor.advise import AdviceResult, Row, Static
@@ -13,7 +14,8 @@ from headstart.core.comparison import ComparisonRecord
 from headstart.core.record import Record
 from headstart.core.said import gain, signed
 from headstart.core.shown import Shown
-from headstart.evaluation.closing import left_out, next_steps, ranked
+from headstart.evaluation.closing import gained, left_out, next_steps, ranked
+from headstart.evaluation.verdict import Comparison
 from headstart.metrics.intervals import Interval
 from headstart.sources.card import Architecture, Card, ImageInput, Licence, Stage, TrainedOn
 from headstart.strategies.catalog import CONTROLS, STRATEGIES, plan
@@ -151,6 +153,23 @@ def test_undecided_says_what_that_means_and_what_may_settle_it() -> None:
     meaning, _, command = next_steps(record(tasks=[task], candidates=scored, verdict=verdict))
     assert meaning.endswith("more labels would hardly decide.")
     assert command == "  headstart compare 'my photos' --target ripe"
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("log_loss", "Transfer helped: +0.042 of log loss saved [0.010, 0.070] over the raw input alone"),
+        ("rmse", "Transfer helped: +0.042 of rmse saved [0.010, 0.070] over the raw input alone"),
+        ("accuracy", "Transfer helped: +4.2 points [1.0, 7.0] over the raw input alone"),
+    ],
+)
+def test_a_gain_is_worded_by_its_metric(metric: str, said: str) -> None:
+    gain, none = Interval(0.042, 0.01, 0.07), Interval(0.5, 0.4, 0.6)
+    judged = Comparison(
+        transfer="linear", control="raw", gain=gain, of_control=none, claim="helped", p_gain=1.0,
+        p_harm=0.0, index=np.arange(9), labels_to_decide=None,
+    )  # fmt: skip
+    assert gained(judged, metric, levelled=True, rival=None) == said
 
 
 def test_a_loss_says_what_was_delivered_and_a_gain_needs_no_more() -> None:

@@ -23,6 +23,7 @@ from headstart.core.plan import Plan, Rule, Train
 from headstart.core.problem import Task
 from headstart.core.protocols import Machine
 from headstart.data.dataset import Dataset, Item
+from headstart.data.inspect import GROUPED, LEAK
 from headstart.data.store import Store
 from headstart.modalities.image.modality import IMAGE
 from headstart.selection.outlook import Outlook, Signs
@@ -45,12 +46,24 @@ def test_groupings_are_joined_to_the_finest_that_keeps_both_whole() -> None:
 
 def test_a_near_copy_of_a_test_example_is_left_out_of_training_and_named() -> None:
     given = ("train",) * 4 + ("test",) * 2
-    train, test, how = parts(dataset(6, parts=given, groups=np.array([0, 1, 2, 3, 3, 5])), 0)
+    train, test, how = parts(
+        dataset(6, parts=given, groups=np.array([0, 1, 2, 3, 3, 5]), duplicates=(("3.png", "4.png"),)), 0
+    )
     assert how == "given"
     assert test is not None
     assert [i.name for i in train.items] == ["0.png", "1.png", "2.png"]
-    assert train.skipped[0].name == "3.png"
+    assert (train.skipped[0].name, train.skipped[0].why) == ("3.png", LEAK)
     assert "1 training examples left out" in train.warnings[0]
+
+
+def test_what_is_left_out_for_its_group_alone_is_no_copy() -> None:
+    given = ("train",) * 4 + ("test",) * 2
+    data = dataset(6, parts=given, groups=np.array([0, 1, 4, 4, 4, 5]), duplicates=(("3.png", "4.png"),))
+    train, _, _ = parts(data, 0)
+    assert {one.name: one.why for one in train.skipped} == {"2.png": GROUPED, "3.png": LEAK}
+    assert train.warnings == (f"1 training examples left out: {LEAK}", f"1 training examples left out: {GROUPED}")
+    same = replace(data, duplicates=(), items=(*data.items[:2], replace(data.items[2], key="4"), *data.items[3:]))
+    assert {one.name: one.why for one in parts(same, 0)[0].skipped} == {"2.png": LEAK, "3.png": GROUPED}
 
 
 def test_a_test_part_is_split_off_only_where_there_is_enough() -> None:

@@ -204,6 +204,7 @@ class Killer:
             raise KeyboardInterrupt
 
     def note(self, text: str) -> None: ...
+    def epoch(self, measured: object) -> None: ...
 
 
 def test_finished_work_is_not_done_again(tmp_path: Path) -> None:

@@ -266,6 +266,7 @@ class Killer:
             raise KeyboardInterrupt
 
     def note(self, text: str) -> None: ...
+    def epoch(self, measured: object) -> None: ...
 
 
 def test_killed_while_the_front_runs_what_was_written_stands(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

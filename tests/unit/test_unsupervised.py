@@ -109,6 +109,7 @@ def test_dense_regions_and_what_is_in_none() -> None:
     rows, truth = blobs(0, 3, noise=0.05)
     found = cluster(np.vstack([rows, -np.eye(6)]), "hdbscan", 0)
     assert len(found.centres) == 3
+    assert not found.clear  # nobody has asked whether they repeat themselves
     assert clustering.agreement(truth, found.codes[: len(truth)])[0] == 1.0
     assert (found.codes[len(truth) :] == -1).all()
 

@@ -156,6 +156,10 @@ class Counting:
         """What the training says."""
         self._step.note(f"{self._label}: {text}")
 
+    def epoch(self, measured: Mapping[str, float | None]) -> None:
+        """An epoch of the piece is done."""
+        self._step.epoch(measured)
+
     def end(self) -> None:
         """The piece is done, however many of its examples it took."""
         self._step.advance(self._open)

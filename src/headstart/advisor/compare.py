@@ -22,7 +22,7 @@ from headstart.core.errors import UserError, unknown_name
 from headstart.core.plan import Plan
 from headstart.core.progress import Progress
 from headstart.core.protocols import Role
-from headstart.core.record import Gain
+from headstart.core.record import AskedRecord, Gain
 from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.evaluation import evidence as kept
@@ -47,12 +47,14 @@ class Wanted:
         controls: whether what needs no source competes too.
         seeds: fold maps, each with training seeds of its own.
         epochs: tried at most; None is what `fit` tries.
+        said: all of it as the user said it.
     """
 
     question: Question
     controls: bool
     seeds: int
     epochs: int | None
+    said: AskedRecord
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ def _record(
         work_done={"units_computed": ledger.computed, "units_resumed": ledger.resumed},
         seed=asked.seed,
         versions=versions(),
+        asked=wanted.said,
     )
 
 

@@ -1,6 +1,7 @@
 """Before the ladder: which sources are affordable, their features, duplicates into groups, the test part, the folds."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from headstart.core.errors import UserError
 from headstart.core.progress import Progress
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset
-from headstart.data.inspect import LEAK, class_warnings, near_duplicates
+from headstart.data.inspect import GROUPED, LEAK, class_warnings, near_duplicates
 from headstart.data.split import FOLDS, hold_out
 from headstart.data.store import Store
 from headstart.evaluation.folds import fold_maps
@@ -194,13 +195,20 @@ def parts(data: Dataset, seed: int) -> tuple[Dataset, Dataset | None, str]:
 
 
 def without_leaks(data: Dataset, is_test: np.ndarray, crossing: np.ndarray) -> Dataset:
-    """The training part without near-copies of test examples, which are named."""
+    """The training part without near-copies of test examples and others of their groups, which are named."""
     train = data.take(np.flatnonzero(~is_test & ~crossing))
     if not crossing.any():
         return train
-    leaks = tuple(SkippedFile(name=data.items[i].name, why=LEAK) for i in np.flatnonzero(crossing))
-    said = f"{len(leaks)} training examples left out: {LEAK}"
-    return replace(train, skipped=(*train.skipped, *leaks), warnings=(*train.warnings, said))
+    tested = [data.items[i] for i in np.flatnonzero(is_test)]
+    names, keys = {one.name for one in tested}, {one.key for one in tested}
+    copies = {name for alike in data.duplicates if not names.isdisjoint(alike) for name in alike}
+    left = tuple(
+        SkippedFile(name=item.name, why=LEAK if item.name in copies or item.key in keys else GROUPED)
+        for item in (data.items[i] for i in np.flatnonzero(crossing))
+    )
+    counts = Counter(one.why for one in left)
+    said = [f"{count} training examples left out: {why}" for why, count in sorted(counts.items(), reverse=True)]
+    return replace(train, skipped=(*train.skipped, *left), warnings=(*train.warnings, *said))
 
 
 def check_trainable(train: Dataset) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli import options
+from headstart.cli import completion, options
 from headstart.cli.output import ROLES, console, emit_text, plain, table, without
 from headstart.cli.progress import showing, starting
 from headstart.core.errors import UserError
@@ -28,11 +28,22 @@ def _count(option: str) -> Callable[[int | None], int | None]:
 Sources = Annotated[
     list[str] | None,
     typer.Option(
-        "--sources", "--source", metavar="S,..,none", help="Sources to compare; none stands for the controls."
+        "--sources",
+        "--source",
+        metavar="S,..,none",
+        help="Sources to compare; none stands for the controls.",
+        autocompletion=completion.listed(lambda: [*completion.sources(), "none"]),
     ),
 ]
 Strategies = Annotated[
-    list[str] | None, typer.Option("--strategies", "--strategy", metavar="P,..", help="Strategies to compare.")
+    list[str] | None,
+    typer.Option(
+        "--strategies",
+        "--strategy",
+        metavar="P,..",
+        help="Strategies to compare.",
+        autocompletion=completion.listed(completion.strategies),
+    ),
 ]
 Seeds = Annotated[
     int, typer.Option("--seeds", metavar="N", help="Fold maps to repeat everything on.", callback=_count("--seeds"))

@@ -1,21 +1,25 @@
 """`headstart fit`: from data to a saved model with a verdict."""
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from headstart.cli import options
+from headstart.cli import completion, options
 from headstart.cli.output import ROLES, console, emit_text, plain, table
 from headstart.cli.progress import showing, starting
-from headstart.core.record import Record
 
+if TYPE_CHECKING:
+    from headstart.core.record import Record
+
+DELIVER = ("auto", "transfer", "control")
 Deliver = Annotated[
     str,
     typer.Option(
         "--deliver",
         metavar="auto|transfer|control",
-        callback=options.one_of("--deliver", "auto", "transfer", "control"),
+        callback=options.one_of("--deliver", *DELIVER),
+        autocompletion=completion.one(lambda: DELIVER),
         help="Which model to keep.",
     ),
 ]
@@ -30,6 +34,15 @@ COLOURS = {"helped": "green", "hurt": "red", "undecided": "yellow"}
 
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="Count how often a gain is claimed on this data where there is none.")
+]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        "--track",
+        metavar="T",
+        help="Also tell tensorboard, wandb, mlflow or trackio as the run goes on.",
+        autocompletion=completion.one(lambda: completion.TRACKERS),
+    ),
 ]
 
 
@@ -56,6 +69,7 @@ def fit(
     allow_missing: options.AllowMissing = None,
     no_thumbnails: options.NoThumbnails = False,
     self_test: SelfTest = False,
+    track: Track = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -85,6 +99,7 @@ def fit(
             access=options.access(licence, offline, trust, allow_missing),
             thumbnails=not no_thumbnails,
             self_test=self_test,
+            track=track,
             progress=shown,
         )
     if json:
@@ -103,7 +118,7 @@ def default_out(data: str) -> Path:
     return out
 
 
-def _show(record: Record, run: Path) -> None:
+def _show(record: "Record", run: Path) -> None:
     from headstart.core.said import interval
     from headstart.evaluation.closing import left_out, next_steps, ranked
     from headstart.report.words import saved

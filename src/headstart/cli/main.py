@@ -3,7 +3,6 @@
 import difflib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +13,7 @@ from headstart.cli import (
     bench,
     cache,
     compare,
+    completion,
     explore,
     export,
     fit,
@@ -40,12 +40,14 @@ class _Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _app(summary: str) -> typer.Typer:
-    return typer.Typer(cls=_Group, help=summary, add_completion=False, pretty_exceptions_enable=False)
+def _app(summary: str, *, root: bool = False) -> typer.Typer:
+    return typer.Typer(cls=_Group, help=summary, add_completion=root, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             found = version("headstart")
         except PackageNotFoundError:
@@ -55,7 +57,8 @@ def _version(asked: bool) -> None:
 
 
 app = _app(
-    "Find out whether, what and how to transfer from a pre-trained model to your data, do it, and show the proof."
+    "Find out whether, what and how to transfer from a pre-trained model to your data, do it, and show the proof.",
+    root=True,
 )
 
 
@@ -129,7 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     asked = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        status = typer.main.get_command(app).main(args=asked, prog_name="headstart", standalone_mode=False)
+        with completion.whole_words():
+            status = typer.main.get_command(app).main(args=asked, prog_name="headstart", standalone_mode=False)
     except HeadstartError as error:
         complain(str(error))
         return 2

@@ -4,14 +4,16 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, cast, get_args
 
 import typer
 
+from headstart.cli import completion
 from headstart.core import problem
 from headstart.core.errors import UserError, did_you_mean
 from headstart.sources.access import Access
 
+KINDS = get_args(problem.Kind)
 # The comma in darknet:A.cfg,A.weights is part of the name.
 BETWEEN = re.compile(r",(?!\s*[^,:]*\.(?:weights|conv\.\d))")
 
@@ -77,7 +79,9 @@ Data = Annotated[
         help="A folder a class (pictures, texts), a CSV/Parquet/JSONL file, or series (.ts, .npz, X_TRAIN and X_TEST).",
     ),
 ]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="The folder of a finished run.", autocompletion=completion.runs)
+]
 Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="Column of a table that holds the label.")]
 Text = Annotated[str | None, typer.Option("--text", metavar="COL", help="Column of a table that holds the texts.")]
 Group = Annotated[
@@ -85,26 +89,53 @@ Group = Annotated[
 ]
 Test = Annotated[str | None, typer.Option("--test", metavar="DATA", help="Data that only the final score may see.")]
 Sources = Annotated[
-    list[str] | None, typer.Option("--source", metavar="S,..", help="Sources to try; see `headstart sources list`.")
+    list[str] | None,
+    typer.Option(
+        "--source",
+        metavar="S,..",
+        help="Sources to try; see `headstart sources list`.",
+        autocompletion=completion.listed(completion.sources),
+    ),
 ]
 From = Annotated[
     str | None,
     typer.Option("--from", metavar="TABLE", help="A larger table with the same columns to transfer from."),
 ]
 Strategies = Annotated[
-    list[str] | None, typer.Option("--strategy", metavar="P,..", help="Strategies to try: linear, lp-ft, finetune, ...")
+    list[str] | None,
+    typer.Option(
+        "--strategy",
+        metavar="P,..",
+        help="Strategies to try: linear, lp-ft, finetune, ...",
+        autocompletion=completion.listed(completion.strategies),
+    ),
 ]
-Stage = Annotated[str | None, typer.Option("--stage", metavar="last", help="Take features from this stage only.")]
+Stage = Annotated[
+    str | None,
+    typer.Option(
+        "--stage",
+        metavar="last",
+        help="Take features from this stage only.",
+        autocompletion=completion.one(lambda: completion.STAGES),
+    ),
+]
 Minutes = Annotated[float, typer.Option("--minutes", metavar="N", help="Time to spend.", callback=_positive)]
 Metric = Annotated[
-    str | None, typer.Option("--metric", metavar="M", help="The deciding metric: accuracy, macro_f1, r2, ...")
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="M",
+        help="The deciding metric: accuracy, macro_f1, r2, ...",
+        autocompletion=completion.one(lambda: completion.METRICS),
+    ),
 ]
 Kind = Annotated[
     str | None,
     typer.Option(
         "--kind",
         metavar="KIND",
-        callback=one_of("--kind", "classification", "multi-label", "regression"),
+        callback=one_of("--kind", *KINDS),
+        autocompletion=completion.one(lambda: KINDS),
         help="What the target is: classification, multi-label or regression; found from the column unless said.",
     ),
 ]
@@ -115,6 +146,7 @@ Licence = Annotated[
         "--licence",
         metavar="any",
         callback=one_of("--licence", "any"),
+        autocompletion=completion.one(lambda: ("any",)),
         help="Also sources without a stated licence, or without commercial use.",
     ),
 ]
@@ -128,7 +160,7 @@ AllowMissing = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Keep examples out of the report.")]
+NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Keep no examples in the run, nor in its report.")]
 
 
 def kind(value: str | None) -> "problem.Kind | None":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli import options
+from headstart.cli import completion, options
 from headstart.cli.output import console, emit, plain, table
 from headstart.cli.progress import progress
 
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from headstart.sources.source import Source
     from headstart.training.explain import PhaseView
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A strategy or a control, such as lp-ft or scratch.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A strategy or a control, such as lp-ft or scratch.",
+        autocompletion=completion.one(completion.strategies),
+    ),
+]
 Of = Annotated[
     str | None, typer.Option("--source", metavar="S", help="Resolve every rule for the parts of this source.")
 ]

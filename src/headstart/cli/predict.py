@@ -83,7 +83,7 @@ def _check(found: _Found) -> None:
     if found.n:
         return
     came = "none" if not found.skipped else f"{found.skipped[0].name}: {found.skipped[0].why}"
-    others = f" (and {len(found.skipped) - 1:,} others)" if len(found.skipped) > 1 else ""
+    others = f" (and {len(found.skipped) - 1:,} more)" if len(found.skipped) > 1 else ""
     raise UserError("at least one example that can be read", came + others, "Repair it, or name other files.")
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import IO
 
@@ -14,6 +13,7 @@ from rich.progress import Task as Line
 from rich.table import Column, Table
 from rich.text import Text
 
+import headstart
 from headstart.cli.output import ROLES, plain, table
 from headstart.core import progress as core
 
@@ -69,6 +69,8 @@ class _LiveStep:
     def note(self, text: str) -> None:
         self._bars.update(self._line, note=plain(text))
 
+    def epoch(self, measured: Mapping[str, float | None]) -> None: ...
+
 
 class Live:
     """Steps as lines with a bar, the time gone and the time left; one that took a while leaves a line."""
@@ -110,7 +112,7 @@ class Live:
         rows.add_column()
         for name, fact in facts.items():
             rows.add_row(name, Text(plain(fact)))
-        title = Text(f"headstart {version('headstart')}", style="bold")
+        title = Text(f"headstart {headstart.__version__}", style="bold")
         wide = min(self._console.width, _WIDEST)
         self._console.print(Panel(rows, title=title, title_align="left", border_style="dim", width=wide))
 
@@ -200,6 +202,8 @@ class _LastNote:
 
     def note(self, text: str) -> None:
         self.text = text
+
+    def epoch(self, measured: Mapping[str, float | None]) -> None: ...
 
 
 def progress(quiet: bool = False) -> core.Progress:

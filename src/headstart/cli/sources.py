@@ -6,13 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.cli import options
+from headstart.cli import completion, options
 from headstart.cli.output import console, emit, plain, table
 from headstart.cli.progress import progress
 from headstart.core.errors import UserError, did_you_mean
 
 Glob = Annotated[str, typer.Argument(metavar="GLOB", help="Only names that match, such as 'wheel:*'.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="provider:name; see `headstart sources list`.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="provider:name; see `headstart sources list`.",
+        autocompletion=completion.one(completion.sources),
+    ),
+]
 Here = Annotated[bool, typer.Option("--offline", help="Only what needs no network.")]
 _HERE = ("cached", "local", "made")
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.core.plan import Plan
-from headstart.core.record import Claim, DataRecord, Gain, Score, SourceRecord, Status
+from headstart.core.record import AskedRecord, Claim, DataRecord, Gain, Score, SourceRecord, Status
 from headstart.core.said import examples, gain, interval
 from headstart.core.shown import Shown
 
@@ -58,6 +58,7 @@ class ComparisonRecord(_Part):
     work_done: dict[str, int] = Field(description="counted work: units computed, units resumed")
     seed: int
     versions: dict[str, str]
+    asked: AskedRecord | None = Field(default=None, description="null in records of before it was kept")
 
     def to_json(self) -> str:
         """Indented JSON, as in `comparison.json`."""

@@ -44,6 +44,10 @@ class Step(Protocol):
         """A short text beside the bar: the fold, the epoch, the loss."""
         ...
 
+    def epoch(self, measured: Mapping[str, float | None]) -> None:
+        """An epoch of training is done: its number, rate, losses, accuracies and seconds, None where not measured."""
+        ...
+
 
 class Progress(Protocol):
     """Where steps are shown."""
@@ -68,6 +72,7 @@ class Progress(Protocol):
 class _Quiet:
     def advance(self, units: float = 1) -> None: ...
     def note(self, text: str) -> None: ...
+    def epoch(self, measured: Mapping[str, float | None]) -> None: ...
 
 
 class Silent:

@@ -93,6 +93,27 @@ class Gain(_Part):
     on: On
 
 
+class AskedRecord(_Part):
+    """What the user asked for, as it was said, to be said again. What is null or empty was left to be found."""
+
+    target: str | None = None
+    text: str | None = None
+    kind: Kind | None = None
+    group: str | None = None
+    test: str | None = None
+    sources: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    stage: str | None = None
+    minutes: float | None = None
+    metric: str | None = None
+    deliver: Literal["auto", "transfer", "control"] = "auto"
+    seed: int = 0
+    licence: Literal["any"] | None = None
+    offline: bool = False
+    trust: bool = False
+    allow_missing: tuple[str, ...] = ()
+
+
 class Verdict(_Part):
     """The claim."""
 
@@ -336,6 +357,7 @@ class Record(_Part):
     seed: int = Field(description="of everything random")
     versions: dict[str, str] = Field(description="of what the numbers depend on")
     self_test: SelfTest | None = Field(default=None, description="where it was asked for")
+    asked: AskedRecord | None = Field(default=None, description="null in records of before it was kept")
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 

@@ -17,6 +17,7 @@ SHRINKAGE = 1.0  # of the features' covariance towards its mean variance
 SMALL = 5  # members up to which a group may be a chain
 CHUNK = 1024
 FEW = 5
+GROUPED = "in the same group as an example of the test part"  # likewise, where it is no copy of one
 LEAK = "nearly the same as an example of the test part"  # why it is left out
 
 

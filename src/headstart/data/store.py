@@ -17,23 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headstart.core.errors import UserError
+from headstart.data.place import cache_root
 
-ENVIRONMENT = "HEADSTART_CACHE"
 LIMIT_ENVIRONMENT = "HEADSTART_CACHE_GB"
 LIMIT_GB = 20.0
 TABLES = ("features", "prepared")
-REGAINABLE = (*TABLES, "notes", "weights", "converted")
-
-
-def cache_root() -> Path:
-    """HEADSTART_CACHE, else the platform's user cache folder."""
-    return Path(os.environ.get(ENVIRONMENT) or platformdirs.user_cache_path("headstart"))
+REGAINABLE = (*TABLES, "notes", "weights", "converted", "handed")
 
 
 class Table:

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from headstart.core.comparison import NONE
 from headstart.core.problem import Kind
-from headstart.core.record import Candidate, Record
+from headstart.core.record import AskedRecord, Candidate, Record
 from headstart.core.said import examples, interval, signed
 from headstart.core.shown import Shown
 from headstart.evaluation.verdict import Comparison
+from headstart.metrics.scores import deciding
 from headstart.metrics.scores import metric as metric_named
 
 TABLES = (".csv", ".parquet", ".jsonl")  # of which the column must be named
@@ -27,6 +29,28 @@ OVER: Mapping[str, str] = MappingProxyType(
     }
 )
 """What each control is, to be said behind "over"."""
+BOTH = ("fit", "compare")
+OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "--target": ("target", BOTH),
+        "--text": ("text", BOTH),
+        "--kind": ("kind", BOTH),
+        "--group": ("group", BOTH),
+        "--test": ("test", ("fit",)),
+        "--source": ("sources", BOTH),
+        "--strategy": ("strategies", BOTH),
+        "--stage": ("stage", ("fit",)),
+        "--minutes": ("minutes", ("fit",)),
+        "--metric": ("metric", BOTH),
+        "--deliver": ("deliver", ("fit",)),
+        "--seed": ("seed", BOTH),
+        "--licence": ("licence", BOTH),
+        "--offline": ("offline", BOTH),
+        "--trust": ("trust", BOTH),
+        "--allow-missing": ("allow_missing", BOTH),
+    }
+)
+"""An option, the key of what was asked that it says, and the commands that have it."""
 
 
 def gained(judged: Comparison, metric: str, *, levelled: bool, rival: tuple[str, int] | None) -> str:
@@ -41,8 +65,7 @@ def gained(judged: Comparison, metric: str, *, levelled: bool, rival: tuple[str,
     score = metric_named(metric)
     times, digits = (100, 1) if score.share else (1, 3)
     named = "" if metric == "accuracy" else f" of {metric.replace('_', ' ')}"
-    better = "" if score.higher_is_better else " (less is better: + is so much less)"
-    unit = (" points" if score.share else "") + named + better
+    unit = (" points" if score.share else "") + named + ("" if score.higher_is_better else " saved")
     value, low, high = (number * times for number in (judged.gain.value, judged.gain.low, judged.gain.high))
     ends = (low, high) if judged.claim == "helped" else (signed(low, digits), signed(high, digits))
     between = ", ".join(end if isinstance(end, str) else f"{end:.{digits}f}" for end in ends)
@@ -101,12 +124,12 @@ def next_steps(record: Record) -> tuple[str, ...]:
             return (f"Delivered instead: {decision.delivered}, which takes nothing from a source.",)
         return (f"Delivered all the same, as {decision.rule} asked: {decision.delivered}.",)
     if record.gain is not None and record.gain.low == record.gain.high == 0:
-        return ("Both answer alike on these examples: either will do.", *_command(record))
+        return ("Both answer alike on these examples: either will do.", *_next(record))
     more = verdict.labels_to_decide
     decided = (
         f"about {more:,} more labels would decide, were the gain to stay" if more else "more labels would hardly decide"
     )
-    return (f"The interval leaves room for a gain and for a loss: {decided}.", *_command(record))
+    return (f"The interval leaves room for a gain and for a loss: {decided}.", *_next(record))
 
 
 def ranked(record: Record) -> tuple[Candidate, ...]:
@@ -135,14 +158,50 @@ def shown(record: Record) -> Shown:
     return Shown(record.verdict.sentence, rows, columns, columns[3:5], (*next_steps(record), *left_out(record)))
 
 
-def _command(record: Record) -> tuple[str, str]:
-    """More minutes where arms were left out for want of them; a comparison without a clock where none was."""
+def command(name: str, data: str, asked: AskedRecord, **said: str) -> str:
+    """A command with what the user asked for, to be typed where the first one was.
+
+    Args:
+        name: "fit" or "compare".
+        data: where it lies.
+        asked: what is not the default is said; what that command has no option for is not.
+        said: further options, without dashes.
+    """
+    options: list[str] = []
+    for option, (field, commands) in OPTIONS.items():
+        value = getattr(asked, field)
+        if name in commands and value != AskedRecord.model_fields[field].default:
+            options += [option] if value is True else [option, _typed(value)]
+    further = [word for option, value in said.items() for word in (f"--{option}", value)]
+    return shlex.join(["headstart", name, data, *options, *further])
+
+
+def asked(record: Record) -> AskedRecord:
+    """What the user asked for, as far as the record tells: those of before it was kept tell less."""
+    if record.asked is not None:
+        return record.asked
     task, data = record.tasks[0], record.data.path
-    asked = [data] if task.name == "class" and Path(data).suffix not in TABLES else [data, "--target", task.name]
+    target = None if task.name == "class" and Path(data).suffix not in TABLES else task.name
+    metric = None if record.metric == deciding(None, task.kind).name else record.metric
+    given = {"target": target, "minutes": record.budget.minutes, "metric": metric, "seed": record.seed}
+    return AskedRecord.model_validate({**given, "deliver": record.decision.asked})
+
+
+def _typed(value: str | float | tuple[str, ...]) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _next(record: Record) -> tuple[str, str]:
+    """More minutes where arms were left out for want of them; a comparison without a clock where none was."""
+    said, data = asked(record), record.data.path
     out = [one for one in record.candidates if one.status == "unaffordable"]
     left = list(dict.fromkeys(one.name if one.source is None else one.source for one in out))
     if left:
-        more = shlex.join(["headstart", "fit", *asked, "--minutes", f"{2 * record.budget.minutes:g}"])
+        longer = said.model_copy(update={"minutes": 2 * record.budget.minutes})
         short = f"{', '.join(left[:3])}{', ...' * (len(left) > 3)}"
-        return f"Next, with more of the time that was short for {short}:", f"  {more}"
-    return "Next, every strategy on every source, without a clock:", f"  {shlex.join(['headstart', 'compare', *asked])}"
+        return f"Next, with more of the time that was short for {short}:", f"  {command('fit', data, longer)}"
+    sources = (*said.sources, NONE) if said.sources else ()
+    every = said.model_copy(update={"sources": sources, "strategies": ()})
+    return "Next, every strategy on every source, without a clock:", f"  {command('compare', data, every)}"

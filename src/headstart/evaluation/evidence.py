@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -158,6 +159,14 @@ def read(path: Path) -> Evidence:
     test_examples = _examples(next(iter(tested_by.values())))[0] if tested_by else None
     oof = _out_of_fold(train, position, task.outputs)
     return Evidence(task.classes, roles, examples, oof, test_examples, tested, partly, task.kind)
+
+
+def said(path: Path) -> pa.Table:
+    """What every arm said of every example, out of fold and of the test part; with less to learn from is left out."""
+    table = pq.read_table(path)
+    return table.filter(pc.field("on") != PARTLY).select(
+        [name for name in table.column_names if name not in ("share", "halved")]
+    )
 
 
 def stored_task(metadata: Mapping[bytes, bytes]) -> Task:

@@ -28,7 +28,7 @@ from headstart.sources.load import load
 from headstart.sources.preconditions import check_readable
 from headstart.sources.source import Source
 from headstart.sources.stages import resolve
-from headstart.strategies.unsupervised.clustering import Clustering, agreement, check, cluster, typical
+from headstart.strategies.unsupervised.clustering import SMALLEST, Clustering, agreement, check, cluster, typical
 from headstart.strategies.unsupervised.neighbours import distances, outliers
 from headstart.strategies.unsupervised.reduction import MAPS, Map, chosen, flat, whitened
 
@@ -139,7 +139,9 @@ def _seen(
     net = _tapped(data, read_by, name, access, shown)
     table = extract([net, data.modality.baseline], data, store, shown)
     stages = tuple(net.widths)
-    wanted = resolve((stage or "last",), stages)[0]
+    wanted, *others = resolve((stage or "last",), stages)
+    if others:
+        raise UserError("one --stage", f"{stage!r}, which is {', '.join((wanted, *others))}", "Name one of these.")
     raw = data.modality.baseline
     features = np.nan_to_num(table.of(net.name, wanted, data))
     return _Seen(data, net.name, wanted, features, np.nan_to_num(_only(table, raw.name, data)))
@@ -218,16 +220,30 @@ def _counted(labels: list[str | None]) -> dict[str, int]:
 
 def _sentence(groups: Clustering, wanted: str) -> str:
     """What to think of the clusters."""
-    k = len(groups.centres)
+    k, n = len(groups.centres), len(groups.codes)
     if wanted == "none":
         return "Clusters were not asked for."
     if wanted == "hdbscan":
-        alone = int((groups.codes < 0).sum())
-        return f"{k} dense clusters; {alone} examples lie in none." if k else "No clear clusters: no region is dense."
+        return _dense(k, int((groups.codes < 0).sum()))
+    if wanted != "auto" and k < int(wanted):
+        return f"{k} clusters, not {wanted} as asked: no more than {k} examples differ."
+    if not groups.tried:
+        return f"No clusters were looked for: {n} examples are too few, {2 * SMALLEST} would do. Ask for a number."
+    return _judged(groups, k)
+
+
+def _dense(k: int, alone: int) -> str:
+    if not k:
+        return "No clear clusters: no region is dense."
+    return f"{k} dense clusters; {alone} examples lie in none. Whether they repeat themselves was not looked at."
+
+
+def _judged(groups: Clustering, k: int) -> str:
+    """Whether they repeat themselves, and part more than chance does."""
     at = next((one for one in groups.tried if one.k == k), None)
     if at is None:
-        best = max(groups.tried, key=lambda one: one.stability, default=None)
-        most = f" (at best {best.stability:.2f}, with {best.k})" if best else ""
+        best = max(groups.tried, key=lambda one: one.stability)
+        most = f" (at best {best.stability:.2f}, with {best.k})"
         return f"No clear clusters: no number of them repeats itself on halves of the data and beats chance{most}."
     said = f"they repeat themselves to {at.stability:.2f} on halves of the data (1 is perfect)"
     if groups.clear:

@@ -74,15 +74,18 @@ def tap(source: Source, mode: Mode, cache: Path) -> Tap:
 
 
 def at_once(source: Source, mode: Mode, cache: Path) -> Mode:
-    """The mode, if its backend can start at once here; else the same precision in torch as it is.
+    """The mode, if its backend can start at once here; else float32 in torch as it is, which any processor has.
 
-    For examples that are few or come later: building a graph pays for thousands.
+    For examples that are few or come later: building a graph pays for thousands. Low precision was only taken where it
+    agrees with float32.
     """
+    if mode.backend == "eager":
+        return mode
     if mode.backend == "openvino" and installed("openvino"):
         paths = _paths(require("openvino", "fast"), source, mode.exact or 0, cache)
         if all(path.exists() for path in paths):
             return mode
-    return mode.model_copy(update={"backend": "eager"})
+    return FLOAT32
 
 
 def eager(source: Source, exact: int | None, _cache: Path) -> Tap:

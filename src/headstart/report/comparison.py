@@ -1,6 +1,5 @@
 """The page of a comparison: every cell of its table, best first."""
 
-import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 from headstart.core.comparison import CellRecord, ComparisonRecord
 from headstart.core.errors import UserError
+from headstart.core.record import AskedRecord
+from headstart.evaluation.closing import command
 from headstart.report import charts, words
 from headstart.report.pages import write_page
 
@@ -89,7 +90,8 @@ def _command(record: ComparisonRecord, folder: Path) -> str:
     sources = list(dict.fromkeys(cell.source for cell in record.cells if cell.role == "transfer"))
     strategies = list(dict.fromkeys(cell.strategy for cell in record.cells if cell.role == "transfer"))
     controls = ["none"] if record.control is not None else []
-    asked = ["headstart", "compare", record.data.path, "--sources", ",".join([*sources, *controls])]
-    asked += ["--strategies", ",".join(strategies), "--seeds", str(record.seeds), "--metric", record.metric]
-    asked += ["--epochs", str(record.epochs)] if record.epochs is not None else []
-    return shlex.join([*asked, "--seed", str(record.seed), "--out", folder.as_posix()])
+    said = {"sources": (*sources, *controls), "strategies": tuple(strategies), "metric": record.metric}
+    asked = (record.asked or AskedRecord(seed=record.seed)).model_copy(update=said)
+    epochs = {} if record.epochs is None else {"epochs": str(record.epochs)}
+    further = {"seeds": str(record.seeds), **epochs, "out": folder.as_posix()}
+    return command("compare", record.data.path, asked, **further)

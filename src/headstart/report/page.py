@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from headstart.core.exhibits import Exhibits
 from headstart.core.record import Record
 from headstart.evaluation.closing import next_steps
 from headstart.metrics.scores import RIGHT
@@ -30,12 +31,13 @@ _CONTENTS = {
 }  # fmt: skip
 
 
-def write(run: Path, *, called: Path | None = None) -> Path:
+def write(run: Path, *, called: Path | None = None, thumbnails: bool = True) -> Path:
     """Write `report.html` into a run's folder, from its record, history, predictions and, where kept, exhibits.
 
     Args:
         run: the folder of a finished run.
         called: the folder as the reader will find it, where the run still stands aside.
+        thumbnails: whether what was kept of the examples is on it.
 
     Returns:
         The path of the page.
@@ -43,10 +45,10 @@ def write(run: Path, *, called: Path | None = None) -> Path:
     Raises:
         UserError: there is no finished run in that folder.
     """
-    return write_page("run.html.j2", _context(run, called or run), run / NAME)
+    return write_page("run.html.j2", _context(run, called or run, thumbnails=thumbnails), run / NAME)
 
 
-def _context(run: Path, called: Path) -> dict[str, Any]:
+def _context(run: Path, called: Path, *, thumbnails: bool) -> dict[str, Any]:
     record = inputs.record(run)
     found = inputs.outputs(run, record)
     arms = tables.ranked(record)
@@ -77,14 +79,14 @@ def _context(run: Path, called: Path) -> dict[str, Any]:
         "work": tables.work(record),
         "commands": tables.commands(record, called),
         "versions": [("Seed", str(record.seed)), *record.versions.items()],
-        **_examples(run, record, found),
+        **_examples(run, record, found, inputs.exhibits(run) if thumbnails else Exhibits(shown={})),
     }
     return context | {"contents": _contents(context)}
 
 
-def _examples(run: Path, record: Record, found: inputs.Outputs | None) -> dict[str, Any]:
+def _examples(run: Path, record: Record, found: inputs.Outputs | None, kept: Exhibits) -> dict[str, Any]:
     """What the page shows of single examples: by name only, where nothing of them may be shown."""
-    kept, number = inputs.exhibits(run), record.tasks[0].kind == "regression"
+    number = record.tasks[0].kind == "regression"
     see = {name: drawings.shown(one) for name, one in kept.shown.items()}
     blank = drawings.shown(None)
     groups = alike(record, inputs.predicted(run, record))

@@ -10,7 +10,7 @@ import numpy as np
 from headstart.core.plan import Plan, Rule, Solve, Train
 from headstart.core.predictions import Floats, Ints
 from headstart.core.record import Candidate, Record, Span
-from headstart.evaluation.closing import TABLES
+from headstart.evaluation.closing import asked, command
 from headstart.metrics.scores import metric
 from headstart.report.inputs import Outputs
 from headstart.report.words import percent
@@ -160,11 +160,6 @@ def similarity(record: Record) -> list[tuple[str, str]]:
 def commands(record: Record, run: Path) -> list[str]:
     """What to type, beside the run's folder, to do the same work again and to check the numbers."""
     at = Path(run.name) if run.is_absolute() else run
-    again: list[str] = ["headstart", "fit", record.data.path]
-    if record.tasks[0].name != "class" or Path(record.data.path).suffix in TABLES:
-        again += ["--target", record.tasks[0].name]
-    again += ["--minutes", f"{record.budget.minutes:g}", "--metric", record.metric, "--seed", str(record.seed)]
-    if record.decision.asked != "auto":
-        again += ["--deliver", record.decision.asked]
-    again += ["--replay", (at / "work.json").as_posix(), "--out", f"{at.as_posix()}-again"]
-    return [shlex.join(again), shlex.join(["headstart", "verify", at.as_posix()])]
+    said = {"replay": (at / "work.json").as_posix(), "out": f"{at.as_posix()}-again"}
+    again = command("fit", record.data.path, asked(record), **said)
+    return [again, shlex.join(["headstart", "verify", at.as_posix()])]

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from headstart.core.errors import UserError, unknown_name
-from headstart.data.store import cache_root
+from headstart.data.place import cache_root
 
 FOLDER = "added"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

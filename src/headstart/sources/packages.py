@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from headstart.data.store import cache_root
+from headstart.data.place import cache_root
 
 PYTHON_2 = ("--python-version", "2.7", "--implementation", "py", "--abi", "none", "--platform", "any")
 

@@ -148,6 +148,8 @@ def _descended(work: "_Work", validation: Dataset | None, workspace: Path | None
     ended = stopping.should_stop(_validation_losses(history), patience)
     while len(history) < until and not ended:
         history.append(_epoch(work, len(history) + 1, validation))
+        if work.step is not None:
+            work.step.epoch(asdict(history[-1]))
         at = _best_epoch(history)
         if at == len(history) and validation is not None:
             best = {name: tensor.detach().clone() for name, tensor in work.moving().items()}

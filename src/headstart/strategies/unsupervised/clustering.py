@@ -50,7 +50,8 @@ class Clustering:
         codes: (n,) numbers of clusters, the largest first; -1 of those that are in none.
         centres: (k, D) mean directions.
         tried: every number that was looked at; empty where it was given.
-        clear: whether the clusters repeat themselves; of a number that was asked for, whether that one does.
+        clear: whether the clusters repeat themselves; of a number that was asked for, whether that one does. Of dense
+            regions nobody asks.
     """
 
     codes: Ints
@@ -180,7 +181,7 @@ def _dense(directions: Floats) -> Clustering:
     least = max(SMALLEST, len(directions) // 100)
     codes = library.HDBSCAN(min_cluster_size=least, copy=True).fit_predict(directions)
     found, centres = _ordered(codes, directions)
-    return Clustering(found, centres, (), bool(len(centres) > 1))
+    return Clustering(found, centres, (), False)
 
 
 def _ordered(codes: Ints, directions: Floats) -> tuple[Ints, Floats]:
