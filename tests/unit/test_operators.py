@@ -1,4 +1,4 @@
-"""What ONNX has no words for says in a graph what it says in torch, and is known to the exporter no longer than needed."""
+"""What ONNX has no words for says in a graph what it says in torch; what no graph can say is refused in one line."""
 
 import sys
 from pathlib import Path

@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,12 +51,12 @@ def onnx(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """Standard output leads nowhere, for compiled code too: when torch cannot trace a net it prints all of its graph."""
+def _silent() -> Generator[None]:
+    """Standard output leads nowhere, for compiled code too: of a net that it cannot trace torch prints all it has."""
     sys.stdout.flush()
     kept = os.dup(1)
     try:
-        with open(os.devnull, "wb") as nowhere:
+        with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 1)
         yield
     finally:

@@ -1,18 +1,23 @@
-"""What the tracing exporter has no words for, in words of ONNX; the exporter knows them only while a graph is written."""
+"""What the tracing exporter has no words for, in words of ONNX; it knows them while a graph is written."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.onnx import register_custom_op_symbolic, unregister_custom_op_symbolic
-from torch.onnx.symbolic_helper import parse_args
+
+# As torch's pages have them.
+from torch.onnx import (
+    register_custom_op_symbolic,  # pyright: ignore[reportPrivateImportUsage]
+    unregister_custom_op_symbolic,  # pyright: ignore[reportPrivateImportUsage]
+)
+from torch.onnx.symbolic_helper import parse_args  # pyright: ignore[reportPrivateImportUsage]
 
 LAST = -1
 
 
 @contextmanager
-def operators(opset: int) -> Iterator[None]:
+def operators(opset: int) -> Generator[None]:
     """The exporter knows them within.
 
     Args:
@@ -29,7 +34,7 @@ def operators(opset: int) -> Iterator[None]:
 
 @parse_args("v", "i", "i", "s")
 def _rfft(graph: Any, rows: Any, points: int, axis: int, norm: str | None) -> Any:
-    """(n, t) float32 -> (n, points // 2 + 1, 2): real and imaginary parts side by side, as ONNX has no complex type.
+    """(n, t) float32 -> (n, points // 2 + 1, 2): real and imaginary parts, as ONNX has no complex numbers.
 
     The transform of both sides is cut: OpenVINO has another shape in mind where ONNX asks for one side.
     """
