@@ -161,11 +161,23 @@ def test_what_is_unsafe_is_seen(code: str) -> None:
 def test_dependencies_are_what_is_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[<>=\[ ]", line)[0].lower() for line in project["dependencies"]}
-    ours = [path for path in FILES if path.parent.name != "standalone"]  # what is exported runs without us
+    apart = {"standalone", "serve"}  # what is exported runs without us; the server comes with an extra
+    ours = [path for path in FILES if path.parent.name not in apart]
     imported = {name for path in ours for name in imports(ast.parse(path.read_text()))}
     of = importlib.metadata.packages_distributions()
     foreign = {n for n in imported if n not in sys.stdlib_module_names and n != "headstart"}
     assert {of[name][0].lower().replace("_", "-") for name in foreign} == declared
+
+
+def test_the_server_imports_its_extra() -> None:
+    """By name at the top of its files, so that types are checked; the command asks for the packages before."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    base = {re.split(r"[<>=\[ ]", line)[0].lower() for line in project["dependencies"]}
+    extra = {re.split(r"[<>=\[ ]", line)[0].lower() for line in project["optional-dependencies"]["serve"]}
+    served = [path for path in FILES if path.parent.name == "serve"]
+    imported = {name for path in served for name in imports(ast.parse(path.read_text()))}
+    foreign = {name for name in imported if name not in sys.stdlib_module_names and name != "headstart"} - base
+    assert foreign | {"python-multipart"} == extra  # starlette takes forms apart with the latter
 
 
 def test_scikit_learn_is_asked_for_where_it_is_needed() -> None:

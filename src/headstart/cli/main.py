@@ -21,6 +21,7 @@ from headstart.cli import (
     predict,
     pretrain,
     report,
+    serve,
     sources,
     verify,
     words,
@@ -77,6 +78,7 @@ app.command("compare")(compare.compare)
 app.command("explore")(explore.explore)
 app.command("pretrain")(pretrain.pretrain)
 app.command("predict")(predict.predict)
+app.command("serve")(serve.serve)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("verify")(verify.verify)

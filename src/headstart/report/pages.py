@@ -10,11 +10,12 @@ from markupsafe import Markup
 from headstart.report import words
 
 _HERE = Path(__file__).parent
+STYLE = _HERE / "style.css"
 
 
 def write_page(template: str, context: Mapping[str, Any], page: Path) -> Path:
     """Fill a template in and let the page appear whole."""
-    style = Markup((_HERE / "style.css").read_text(encoding="utf-8"))
+    style = Markup(STYLE.read_text(encoding="utf-8"))
     html = _environment().get_template(template).render(context, style=style)
     page.parent.mkdir(parents=True, exist_ok=True)
     aside = page.with_name(f".{page.name}.part")

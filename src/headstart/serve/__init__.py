@@ -1,0 +1,1 @@
+"""A finished run answers over HTTP: a page, and JSON. Needs the extra `serve`."""
