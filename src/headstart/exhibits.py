@@ -154,4 +154,6 @@ def _written(one: Occluded, data: Dataset) -> Explanation:
         for part, fall, odds in zip(one.parts, one.falls, one.odds, strict=True)
     )
     truth = spoken(data.targets[at], data.task)
+    if data.task.kind == "multi-label":  # one label is explained; the others, true or not, are beside the point
+        truth = said if data.targets[at][one.code] else f"not {said}"
     return Explanation(example=one.name, truth=truth, said=said, stated=round(one.stated, 5), parts=parts)

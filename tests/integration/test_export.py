@@ -14,6 +14,7 @@ import headstart as hs
 from headstart.core.errors import UserError
 from headstart.export.bundle import TOLERANCE, export
 from headstart.sources import front
+from headstart.sources.load import load
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -121,24 +122,43 @@ def test_controls_without_a_graph_are_refused(tmp_path: Path) -> None:
     assert not run.run.with_name("run-onnx").exists()
 
 
-def test_series_of_unequal_length(tmp_path: Path) -> None:
-    """Two channels each; the graph reads one series at a time, as long as it is."""
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 series of two channels and unequal length."""
     draw, lines = np.random.default_rng(0), ["@problemName Waves", "@classLabel true quick slow", "@data"]
-    for at in range(24):
+    for at in range(100):
         steps = np.arange(int(draw.integers(30, 60)))
         rows = np.sin(steps * (0.3, 0.8)[at % 2]) + draw.normal(0, 0.1, len(steps)), draw.normal(size=len(steps))
         lines.append(
             ":".join([*(",".join(f"{value:.4f}" for value in row) for row in rows), ("slow", "quick")[at % 2]])
         )
-    path = tmp_path / "waves.ts"
+    path = tmp_path_factory.mktemp("series") / "waves.ts"
     path.write_text("\n".join(lines) + "\n")
-    for source in ("random:timenet", "random:series-cnn"):
-        out = tmp_path / source.split(":")[1]
-        hs.fit(path, sources=[source], strategies=["all-stages"], minutes=MINUTES, deliver="transfer", out=out)
-        found = export(out, examples=[path])
-        assert found.compared is not None
-        assert found.compared.n == 24
-        assert found.compared.difference <= TOLERANCE
+    return path
+
+
+@pytest.mark.parametrize("source", ["random:timenet", "random:series-cnn", "wheel:fracast-0"])
+def test_series_of_unequal_length(source: str, waves: Path, tmp_path: Path) -> None:
+    """The graph reads one series at a time; the predictor has each from a file of its own."""
+    try:
+        load(source)
+    except UserError as error:
+        pytest.skip(f"{source} cannot be had here: {error}")
+    run = hs.fit(
+        waves, sources=[source], strategies=["all-stages"], minutes=MINUTES, deliver="transfer", out=tmp_path / "run"
+    )
+    found = export(run.run, examples=[waves])
+    assert found.compared is not None
+    assert found.compared.n == 100
+    assert found.compared.difference <= TOLERANCE
+    predicted = run.predict([waves])
+    files = [tmp_path / f"{at}.csv" for at in range(len(predicted))]
+    lines = waves.read_text().splitlines()[3:]
+    for file, line in zip(files, lines, strict=True):
+        file.write_text("\n".join(line.split(":")[:-1]) + "\n")
+    for mine, theirs in zip(predicted, alone(found.folder, *map(str, files)), strict=True):
+        assert theirs["said"] == mine.label
+        assert theirs["stated"] == pytest.approx(mine.probabilities, abs=TOLERANCE)
 
 
 def test_torch_program(pictures: hs.Result, photos: Path, tmp_path: Path) -> None:

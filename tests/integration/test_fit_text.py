@@ -15,6 +15,7 @@ from headstart.advisor import work as work_file
 from headstart.advisor.ledger import Done, Ledger
 from headstart.advisor.work import Climb
 from headstart.cli.main import main
+from headstart.core.exhibits import Exhibits
 from headstart.core.record import Record
 from headstart.evaluation.verify import verify
 
@@ -190,6 +191,9 @@ def test_labels_and_numbers_go_the_whole_way(kind: Any, metric: str, best: float
         assert "praise" in one.labels
         assert (other.labels, other.label) == (("blame",), "blame")
         assert one.probabilities["praise"] > other.probabilities["praise"] + 0.3
+        explained = Exhibits.from_json((found.run / "exhibits.json").read_text()).explained
+        assert explained
+        assert all(one.truth in (one.said, f"not {one.said}") for one in explained)  # one label, not all of them
     else:
         assert one.value is not None
         assert other.value is not None

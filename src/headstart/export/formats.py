@@ -1,7 +1,10 @@
 """The formats that a graph is written in."""
 
+import os
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch as pytorch
@@ -11,6 +14,7 @@ from torch.onnx.errors import OnnxExporterError
 
 from headstart.core.errors import UserError
 from headstart.core.extras import require
+from headstart.export.operators import operators
 from headstart.sources.card import ImageInput, Input, SeriesInput, TextInput
 from headstart.sources.front import noise
 
@@ -34,7 +38,7 @@ def onnx(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:
     require("onnx", "onnx")
     called = names(inputs)
     sizes = {name: _open(taken) for name, taken in zip(called, inputs, strict=True)}
-    with pytorch.no_grad(), warnings.catch_warnings():
+    with pytorch.no_grad(), operators(OPSET), _silent(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: what it takes for constants are constants
         try:
             pytorch.onnx.export(
@@ -44,6 +48,21 @@ def onnx(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:
         except OnnxExporterError as error:
             came = str(error).splitlines()[0]
             raise UserError("a net that ONNX can say", came, "Export it with --torch instead.") from None
+
+
+@contextmanager
+def _silent() -> Generator[None]:
+    """Standard output leads nowhere, for compiled code too: of a net that it cannot trace torch prints all it has."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def openvino(model: nn.Module, inputs: Sequence[Input], folder: Path) -> None:

@@ -68,7 +68,7 @@ class Scale(nn.Module):
 
     def forward(self, steps: Tensor, dilation: int) -> Tensor:
         """(b, t, D) -> (b, t, D)."""
-        angle = math.log2(dilation) / 2.0 ** torch.arange(SCALES, device=steps.device) * math.pi
+        angle = math.log2(dilation) / 2.0 ** torch.arange(SCALES, dtype=torch.float32, device=steps.device) * math.pi
         factor, shift = self.to_gb(torch.cat([angle.sin(), angle.cos()])).chunk(2)
         return steps * (1 + factor) + shift
 
@@ -83,7 +83,7 @@ class Periodic(nn.Module):
     def forward(self, values: Tensor, real: Tensor) -> Tensor:
         """(b, t) values and where they are real -> (b, t, D)."""
         found = periods(values, real)[:, None, :]
-        at = torch.arange(values.shape[1], device=values.device)[None, :, None]
+        at = torch.arange(values.shape[1], dtype=torch.float32, device=values.device)[None, :, None]
         angle = 2 * math.pi * at / found.clamp(min=1)
         phases = torch.stack([angle.sin(), angle.cos()], dim=-1) * (found > 0)[..., None]
         return self.proj(phases.flatten(2))
@@ -96,15 +96,15 @@ def periods(values: Tensor, real: Tensor) -> Tensor:
     centred = torch.where(real, values, mean)
     centred = centred - centred.mean(dim=1, keepdim=True)
     points = 1 << math.ceil(math.log2(max(2, length)))
-    power = torch.fft.rfft(centred, n=points).abs().square()[:, 1:]
+    power = torch.view_as_real(torch.fft.rfft(centred, n=points)).square().sum(dim=2)[:, 1:]
     share = power / power.sum(dim=1, keepdim=True).clamp(min=TINY)
     count = share.shape[1]
     longest = max(2, length // 2)
     bins = torch.arange(count, device=values.device)
     allowed = (bins >= max(0, points // longest - 1)) & (bins <= min(count - 1, points // 2 - 1))
     beside = functional.pad(share, (1, 1), value=math.inf)
-    peak = (share > beside[:, :-2]) & (share > beside[:, 2:]) & allowed
-    peak &= share >= math.log(max(2, count) / SIGNIFICANT) / max(2, count)
+    loud = share >= math.log(max(2, count) / SIGNIFICANT) / max(2, count)
+    peak = (share > beside[:, :-2]) & (share > beside[:, 2:]) & loud & allowed
     strength, at = share.where(peak, -math.inf).topk(min(PERIODS, count), dim=1)
     found = torch.round(points / (at + 1)).where(strength.isfinite(), 0)
     return functional.pad(found, (0, PERIODS - found.shape[1]))
@@ -112,7 +112,7 @@ def periods(values: Tensor, real: Tensor) -> Tensor:
 
 def recency(length: int, device: torch.device) -> Tensor:
     """(t, 5): how far each step is from the last, on five scales."""
-    far = (torch.arange(length, device=device) - (length - 1)) / length
+    far = (torch.arange(length, dtype=torch.float32, device=device) - (length - 1)) / length
     near = far.abs()
     fades = [torch.exp(-rate * near) for rate in (0.5, 2.0, 8.0)]
     return torch.stack([far, -torch.log1p(near) / math.log(2.0), *fades], dim=1)
