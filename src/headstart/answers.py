@@ -2,6 +2,7 @@
 
 import csv
 import json
+import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from headstart.core.errors import UserError, did_you_mean
 from headstart.core.problem import Task
 from headstart.core.record import SkippedFile
-from headstart.saved import Answer
+from headstart.saved import Answer, Prediction
 
 PROBABILITY = "p_"  # before the name of a class, so that none is taken for another column
 ROWS = 1024  # of Parquet that are written at once
@@ -45,12 +46,17 @@ def columns(task: Task) -> dict[str, pa.DataType]:
 def row(answer: Answer) -> Row:
     """What a file says of one example; a column that is not here is empty."""
     if isinstance(answer, SkippedFile):
-        return {"file": answer.name, "error": answer.why}
+        return {"file": _spelled(answer.name), "error": _spelled(answer.why)}
     said = {"label": answer.label, "probability": answer.probability}
     if answer.value is not None:
         said = {"value": answer.value, "off": answer.off}
     each = {f"{PROBABILITY}{name}": p for name, p in answer.probabilities.items()}
-    return {"file": answer.file, **said, **each, "unlike": answer.unlike}
+    return {"file": _spelled(answer.file), **said, **each, "unlike": answer.unlike}
+
+
+def _spelled(name: str) -> str:
+    """A name of which every byte can be written: file systems allow what is no text."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def check(path: Path) -> None:
@@ -72,22 +78,32 @@ def write(path: Path, answers: Iterable[Answer], task: Task) -> Iterator[Answer]
     """Write answers as they come, and hand them on.
 
     Args:
-        path: ends in .csv, .jsonl or .parquet; what an interruption leaves is beside it, with `.part` behind its name.
+        path: ends in .csv, .jsonl or .parquet; what an interruption leaves is beside it, with `.part` at its end.
         answers: of a run.
         task: of that run.
 
     Raises:
-        UserError: see `check`.
+        UserError: see `check`; or nothing can be written there.
     """
     check(path)
-    part = path.with_name(path.name + PART)
-    wanted = columns(task)
-    with FORMATS[path.suffix.lower()](part, wanted) as file:
-        there = iter(answers)
-        while some := list(islice(there, ROWS)):
-            file.write([dict.fromkeys(wanted) | row(one) for one in some])
-            yield from some
-    part.replace(path)
+    part = path.with_name(
+        f"{path.name}.{uuid.uuid4().hex[:8]}{PART}"
+    )  # two may write at a time; the first has the name
+    wanted, any_answer = columns(task), False
+    try:
+        with FORMATS[path.suffix.lower()](part, wanted) as file:
+            there = iter(answers)
+            while some := list(islice(there, ROWS)):
+                file.write([dict.fromkeys(wanted) | row(one) for one in some])
+                any_answer = any_answer or any(isinstance(one, Prediction) for one in some)
+                yield from some
+        if any_answer:
+            check(path)
+            part.replace(path)
+        else:  # nothing to keep, and the same command may be given again
+            part.unlink()
+    except OSError as error:
+        raise UserError("a file that can be written", f"{path} ({error.strerror})", "Name another.") from None
 
 
 class _Csv:

@@ -107,7 +107,7 @@ def fit(
         seed: of everything random.
         replay: a `work.json` to repeat.
         access: what is allowed when sources are loaded: any licence, files of unknown origin, no network.
-        thumbnails: show examples in the report, and what answers on them rest on.
+        thumbnails: keep examples beside the model, to be shown in the report and as the nearest of new ones.
         self_test: also count, beyond the minutes, how often a gain is claimed on this data where there is none.
         track: a tracker to tell as the run goes on: tensorboard, wandb, mlflow, trackio.
         progress: where steps are shown.
@@ -121,9 +121,9 @@ def fit(
     said = AskedRecord(
         target=target, text=text, kind=kind, group=group, test=held, sources=tuple(sources),
         strategies=tuple(strategies), stage=stage, minutes=minutes, metric=metric, deliver=deliver, seed=seed,
-        **asking.permitted(access),
+        no_thumbnails=not thumbnails, self_test=self_test, **asking.permitted(access),
     )  # fmt: skip
-    return _fitted(lies, said, replay, access, store, shown, out, thumbnails, self_test, track)
+    return _fitted(lies, said, replay, access, store, shown, out, track)
 
 
 def advise(
@@ -237,8 +237,6 @@ def _fitted(
     store: Store,
     shown: Progress,
     out: str | Path | None,
-    thumbnails: bool,
-    self_test: bool,
     track: str | None,
 ) -> Result:
     """What `fit` finds out, unless a finished run has answered the very question."""
@@ -246,13 +244,15 @@ def _fitted(
     replayed, said = asking.as_before(replay, said)
     data, loaded, wanted = _opened(lies, said, access, store, shown, clock)
     asked = asking.settled(data, said, loaded, wanted[1])
-    finished = store.root / "runs" / (asking.digest(asked) + "-tested" * self_test) if out is None else Path(out)
-    if not replay and (known := runs.answered(finished, asked, shown, self_test=self_test)) is not None:
+    finished = store.root / "runs" / (asking.digest(asked) + "-tested" * said.self_test) if out is None else Path(out)
+    if not replay and (known := runs.answered(finished, asked, shown, self_test=said.self_test)) is not None:
+        if said.no_thumbnails:
+            exhibits.forget(finished)
         return Result(known, finished)
     question = Question(data, asked, tuple(loaded.values()), wanted[1], runs.unfinished(finished))
     with tracking.tracked(track, finished, said, shown) as (tracked, tell):
         found = _surveyed(question, replayed, finished, store, tracked, clock)
-        result, history = _finish(found, said, finished, clock, thumbnails, self_test)
+        result, history = _finish(found, said, finished, clock)
         tell(result.record, history)
     return result
 
@@ -285,17 +285,17 @@ def _surveyed(
 
 
 def _finish(
-    found: Survey, said: AskedRecord, finished: Path, clock: Clock, thumbnails: bool, self_test: bool
+    found: Survey, said: AskedRecord, finished: Path, clock: Clock
 ) -> tuple[Result, list[Mapping[str, object]]]:
     """Climb, judge, deliver, write; the run appears whole. Beside it the rows of its history."""
     study = _study(found, clock)
     folder = found.bench.ledger.folder
     with clock.stage("evaluate"):
         made = _record(found, study, clock).model_copy(update={"asked": said})
-        written = stating(tested(found, study.done) if self_test else None, made)
+        written = stating(tested(found, study.done) if said.self_test else None, made)
         history = histories(study)
         aside = runs.write(folder, written, study, history, found.cards)
-        if thumbnails:
+        if not said.no_thumbnails:
             exhibits.write(aside, found.data, found.bench.data, found.bench.progress)
         write_report(aside, called=finished)
         runs.publish(folder, finished)

@@ -1,6 +1,7 @@
 """What a report shows of the examples themselves, gathered when a run ends: small pictures, what answers rest on."""
 
 import base64
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -17,12 +18,12 @@ from headstart.core.predictions import Floats
 from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
 from headstart.data.targets import spoken
-from headstart.evaluation.familiarity import MOST, Familiar
+from headstart.evaluation.familiarity import MOST, NAME, Familiar
 from headstart.evaluation.occlusion import Occluded, occlude
 from headstart.features.extract import extract
 from headstart.features.prepared import Prepared
 from headstart.modalities.catalog import Reader, reader
-from headstart.report import inputs
+from headstart.report import inputs, page
 from headstart.saved import Saved
 from headstart.training.loop import predict
 from headstart.training.plan_learner import FittedNet
@@ -40,7 +41,15 @@ def write(run: Path, data: Dataset, training: Dataset, progress: Progress) -> No
     saved = Saved.open(run)
     (run / inputs.EXHIBITS).write_text(gather(run, saved, data, progress).to_json(), encoding="utf-8")
     if len(training) >= FEWEST:
-        known(saved, training, progress).write(run)
+        with contextlib.suppress(HeadstartError, OSError):  # a file has gone meanwhile; the run stands without it
+            known(saved, training, progress).write(run)
+
+
+def forget(run: Path) -> None:
+    """Take the examples out of a run and its page again."""
+    for path in (run / inputs.EXHIBITS, *run.glob(f"{NAME}.*")):
+        path.unlink(missing_ok=True)
+    page.write(run)
 
 
 def known(saved: Saved, training: Dataset, progress: Progress) -> Familiar:

@@ -25,7 +25,6 @@ from headstart.training.checkpoint import strip
 from headstart.training.plan_learner import FittedNet
 
 RECORD = "record.json"
-SAID = 0.5  # probability from which a label is named
 
 
 def free(out: Path) -> Path:

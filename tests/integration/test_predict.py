@@ -86,6 +86,16 @@ def test_what_could_be_read_is_shown_as_well(
     assert "expected at least one example that can be read, got " in capsys.readouterr().err
 
 
+def test_names_that_no_file_can_have_and_folders_without_files_are_named(run: hs.Result, tmp_path: Path) -> None:
+    (good, *_), long = made(tmp_path / "new", 1), "a" * 300 + ".png"
+    (tmp_path / "empty").mkdir()
+    first, second, third = run.answers([long, tmp_path / "empty", good])
+    assert isinstance(first, SkippedFile)
+    assert first.why == "cannot be read (File name too long)"
+    assert isinstance(second, SkippedFile)
+    assert not isinstance(third, SkippedFile)
+
+
 def test_a_run_knows_what_is_unlike_its_training_examples(run: hs.Result, photos: Path) -> None:
     files = sorted(photos.rglob("*.png"))[:12]
     known = run.predict(files)
@@ -103,6 +113,11 @@ def test_a_private_run_keeps_no_training_examples(photos: Path, tmp_path: Path) 
         photos, sources=[SOURCE], strategies=["linear"], minutes=0.05, out=tmp_path / "run", thumbnails=False
     )
     assert not list(private.run.glob("familiar*"))
+    kept = hs.fit(photos, sources=[SOURCE], strategies=["linear"], minutes=0.05, out=tmp_path / "kept")
+    assert len(list(kept.run.glob("familiar*"))) == 2
+    hs.fit(photos, sources=[SOURCE], strategies=["linear"], minutes=0.05, out=tmp_path / "kept", thumbnails=False)
+    assert not list(kept.run.glob("familiar*"))
+    assert "data:image/jpeg" not in (kept.run / "report.html").read_text()
     (said,) = private.predict(sorted(photos.rglob("*.png"))[:1])
     assert said.unlike is None
     assert said.nearest == ()

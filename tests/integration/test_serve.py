@@ -412,6 +412,25 @@ def test_who_waits_is_answered_together_and_a_full_line_says_when_to_come_again(
     assert max(sizes) >= 8
 
 
+def test_clients_that_ask_again_at_once_stay_together() -> None:
+    sizes: list[int] = []
+
+    def answer(given: list[str]) -> list[Prediction]:
+        sizes.append(len(given))
+        time.sleep(0.4)
+        return [SERVED.first(one) for one in given]
+
+    def asking(client: Client) -> None:
+        for _ in range(4):
+            assert client.json("/predict", {"example": "a"}).status == 200
+
+    made = SERVED.made(MADE.record(), "text", answer, SERVED.patient())
+    with SERVED.serving(made) as client, ThreadPoolExecutor(6) as pool:
+        assert [one.result() for one in [pool.submit(asking, client) for _ in range(6)]] == [None] * 6
+    assert sum(sizes) == 24
+    assert len(sizes) <= 6, sizes  # in two halves that wait for each other it would be eight or nine
+
+
 def test_who_has_gone_costs_nothing_more() -> None:
     seen: list[str] = []
     begun, go = threading.Event(), threading.Event()

@@ -63,9 +63,32 @@ def test_an_interruption_leaves_what_was_written_beside_the_name(tmp_path: Path,
     with pytest.raises(KeyboardInterrupt):
         list(write(tmp_path / f"said{ending}", interrupted(), TASK))
     (part,) = tmp_path.iterdir()
-    assert part.name == f"said{ending}.part"
+    assert part.name.startswith(f"said{ending}.")
+    assert part.suffix == ".part"
     kept = part.rename(tmp_path / f"kept{ending}")
     assert len(rows(kept)) == 3 * ROWS
+
+
+def test_the_first_of_two_has_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "said.csv"
+    slow = write(path, SAID * ROWS, TASK)
+    next(slow)
+    list(write(path, SAID, TASK))
+    with pytest.raises(UserError, match="expected a new file"):
+        list(slow)
+    assert len(rows(path)) == len(SAID)
+
+
+def test_a_file_without_an_answer_is_not_kept(tmp_path: Path) -> None:
+    list(write(tmp_path / "said.csv", [SAID[1]], TASK))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_name_that_is_no_text_has_its_row(tmp_path: Path, ending: str) -> None:
+    said = [Prediction("caf\udce9.png", "cat", 1.0, {"cat": 1.0, "file": 0.0}), SkippedFile(name="\udce9", why="no")]
+    list(write(tmp_path / f"said{ending}", said, TASK))
+    assert [one["file"] for one in rows(tmp_path / f"said{ending}")] == ["caf\\udce9.png", "\\udce9"]
 
 
 def test_where_nothing_can_be_written_a_line_says_so(tmp_path: Path) -> None:
@@ -77,3 +100,5 @@ def test_where_nothing_can_be_written_a_line_says_so(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=says):
             check(tmp_path / name)
+    with pytest.raises(UserError, match="expected a file that can be written"):
+        list(write(Path("/proc/said.csv"), SAID, TASK))

@@ -24,6 +24,7 @@ EVERYTHING = AskedRecord(
     target="the label", text="words; said", kind="multi-label", group="who", test="held out.csv",
     sources=("a:x", "darknet:A.cfg,A.weights"), strategies=("linear", "lp-ft"), stage="-2", minutes=2.5,
     metric="macro_f1", deliver="control", seed=7, licence="any", offline=True, trust=True, allow_missing=("head.*",),
+    no_thumbnails=True, self_test=True,
 )  # fmt: skip
 SAID = {
     "target": "the label", "text": "words; said", "kind": "multi-label", "group": "who", "metric": "macro_f1",
@@ -72,6 +73,7 @@ def made(**changed: Any) -> Record:
 def test_a_command_asks_for_everything_again(calls: list[dict[str, Any]]) -> None:
     again = retyped(command("fit", "my data.csv", EVERYTHING, out="runs/b"), calls)
     own = {"path": "my data.csv", "test": "held out.csv", "stage": "-2", "minutes": 2.5, "deliver": "control"}
+    own |= {"thumbnails": False, "self_test": True}
     expected = {**SAID, **own, "out": Path("runs/b")}
     assert {name: again[name] for name in expected} == expected
     table = retyped(command("compare", "my data.csv", EVERYTHING, seeds="2"), calls)

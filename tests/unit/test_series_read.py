@@ -204,6 +204,15 @@ def test_a_series_that_cannot_be_used_does_not_spoil_the_others(tmp_path: Path) 
     assert bad == SkippedFile(name="b.ts:7", why="a channel without any value")
 
 
+def test_one_of_other_channels_or_of_none_is_named_and_the_others_answered(tmp_path: Path) -> None:
+    found = list(opened(ts(tmp_path / "b.ts", "1,2:up", FOUR[0], "3,4:up"), '{"channels": 1}'))
+    assert [isinstance(one, Item) for one in found] == [True, False, True]
+    pq.write_table(pa.table({"steps": [[1.0, 2.0], None, [3.0, 4.0]]}), tmp_path / "a.parquet")
+    found = list(opened(tmp_path / "a.parquet", None))
+    assert [isinstance(one, Item) for one in found] == [True, False, True]
+    assert found[1] == SkippedFile(name="a.parquet:2", why="fewer than two steps")
+
+
 def test_a_series_is_shown_by_its_beginning(tmp_path: Path) -> None:
     data = read(ts(tmp_path / "a.ts", *(one.replace("1,2,3:4,5,6", "1,2,3,4,5,6,7:1,1,1,1,1,1,1") for one in FOUR)))
     assert SeriesReader().shown(data.items[0])[0].tolist() == [1, 2, 3, 4, 5, 6, 7]

@@ -32,6 +32,11 @@ from headstart.core.errors import HeadstartError, unknown_name
 # typer exports this one of the parser's exceptions; its parent covers missing, unknown and surplus arguments as well
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _INTERRUPTED = 130
+_BEGUN = {  # commands that do not go on
+    "predict": "interrupted; with --out, what was answered so far is in the file that ends in .part",
+    "export": "interrupted; nothing was written",
+    "serve": "interrupted",
+}
 
 
 class _Group(TyperGroup):
@@ -145,5 +150,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED
     if status == _INTERRUPTED:  # the parser turns Ctrl-C into this status
-        complain("interrupted; the same command goes on from the last finished piece of work")
+        complain(_BEGUN.get(asked[0], "interrupted; the same command goes on from the last finished piece of work"))
     return status if isinstance(status, int) else 0

@@ -160,7 +160,9 @@ AllowMissing = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Keep no examples in the run, nor in its report.")]
+NoThumbnails = Annotated[
+    bool, typer.Option("--no-thumbnails", help="Keep no examples beside the model, nor in the report.")
+]
 
 
 def kind(value: str | None) -> "problem.Kind | None":

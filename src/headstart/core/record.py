@@ -112,6 +112,8 @@ class AskedRecord(_Part):
     offline: bool = False
     trust: bool = False
     allow_missing: tuple[str, ...] = ()
+    no_thumbnails: bool = False
+    self_test: bool = False
 
 
 class Verdict(_Part):

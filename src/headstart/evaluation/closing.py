@@ -48,6 +48,8 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "--offline": ("offline", BOTH),
         "--trust": ("trust", BOTH),
         "--allow-missing": ("allow_missing", BOTH),
+        "--no-thumbnails": ("no_thumbnails", ("fit",)),
+        "--self-test": ("self_test", ("fit",)),
     }
 )
 """An option, the key of what was asked that it says, and the commands that have it."""

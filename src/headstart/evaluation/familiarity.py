@@ -21,6 +21,7 @@ NAME = "familiar"  # .safetensors and .json beside a run's model
 MOST = 1000  # examples that are kept
 NEIGHBOUR = 5  # the K-th whose distance counts
 ALARMS = 0.01  # of the training examples themselves would be called unlike the others
+ROUNDING = 1e-4  # of a similarity, as two bytes a feature leave it
 SHOWN = 3  # of the nearest are named
 
 
@@ -67,10 +68,10 @@ class Familiar:
     @staticmethod
     def of(features: Floats, names: Sequence[str], labels: Sequence[str], shown: Sequence[Exhibit]) -> "Familiar":
         """From (m, D) features of at least two training examples."""
-        units = _units(features)
+        units = _kept(_units(features))
         among = units @ units.T
         np.fill_diagonal(among, -np.inf)  # nobody is a neighbour of his own
-        far = float(np.quantile(_kth(among), ALARMS))
+        far = float(np.quantile(_kth(among), ALARMS)) - ROUNDING
         return Familiar(units, tuple(names), tuple(labels), tuple(shown), far)
 
     def near(self, features: Floats) -> list[tuple[bool, tuple[Neighbour, ...]]]:
@@ -107,7 +108,7 @@ class Familiar:
         if not facts.exists():
             return None
         kept = _Kept.model_validate_json(facts.read_text(encoding="utf-8"))
-        units = load_file(folder / f"{NAME}.safetensors")["units"].astype(np.float32)
+        units = _units(load_file(folder / f"{NAME}.safetensors")["units"])
         if not len(units) == len(kept.names) == len(kept.labels) == len(kept.shown):
             raise ValueError(f"{NAME}.json of other examples than {NAME}.safetensors")
         return Familiar(units, kept.names, kept.labels, kept.shown, kept.far)
@@ -116,6 +117,11 @@ class Familiar:
 def _units(features: Floats) -> Floats:
     rows = np.nan_to_num(features.astype(np.float32), copy=False)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
+
+
+def _kept(units: Floats) -> Floats:
+    """As they come back from their file, so that what is compared with them is compared alike."""
+    return _units(units.astype(np.float16))
 
 
 def _kth(alike: Floats) -> Floats:

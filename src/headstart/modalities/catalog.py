@@ -115,8 +115,13 @@ def opened(who: Reader, given: Iterable[str | Path], column: str | None) -> Iter
     for at, one in enumerate(given, 1):
         literal = isinstance(one, str) and who.literal
         for file in [one] if literal else _files(Path(one)):
+            some = False
             try:
-                yield from who.unlabelled(file, at, column)
+                for found in who.unlabelled(file, at, column):
+                    some = True
+                    yield found
+                if not some:
+                    yield SkippedFile(name=str(file), why="no example in it")
             except UserError as error:
                 why = f"expected {error.expected}, got {error.came}. {error.do}"
                 yield SkippedFile(name=f"example {at}" if literal else str(file), why=why)
@@ -124,7 +129,10 @@ def opened(who: Reader, given: Iterable[str | Path], column: str | None) -> Iter
 
 def _files(path: Path) -> Sequence[Path]:
     """The file, or all that are in the folder; of an empty one itself."""
-    return (below(path) if path.is_dir() else ()) or [path]
+    try:
+        return (below(path) if path.is_dir() else ()) or [path]
+    except (OSError, ValueError):  # a name that no file can have, which opening it will say
+        return [path]
 
 
 def kind_of(where: Where) -> str:

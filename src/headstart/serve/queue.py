@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from headstart.serve.limits import RefusedError
 
 BATCH = 32  # examples that are answered at once, unless one request has more
+SHARE, LONGEST = 0.1, 0.05  # of a batch's seconds, and seconds, that the next waits for those whom it has answered
 Asked = TypeVar("Asked")
 Told = TypeVar("Told")
 
@@ -78,7 +79,7 @@ class Queue(Generic[Asked, Told]):
             if not jobs:
                 self._some.clear()
                 continue
-            asked = [one for job in jobs for one in job.given]
+            asked, started = [one for job in jobs for one in job.given], loop.time()
             try:
                 told = await loop.run_in_executor(self._pool, self.answer, asked)
             except Exception as error:  # noqa: BLE001 - a bug in one answer must not end the others'
@@ -88,6 +89,8 @@ class Queue(Generic[Asked, Told]):
             rest = iter(told)
             for job in jobs:
                 _settle(job, [next(rest) for _ in job.given])
+            if len(jobs) > 1:  # else clients that ask again at once would fall into two halves that wait for each other
+                await asyncio.sleep(min(SHARE * (loop.time() - started), LONGEST))
 
     def _next(self) -> list[Job[Asked, Told]]:
         """Jobs of the next batch, first come first served."""

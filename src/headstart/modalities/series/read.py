@@ -27,6 +27,7 @@ from headstart.modalities.series.values import Values, filled, packed, unpacked
 OWN = (".ts", ".npz")
 PARTS = re.compile(r"(.+)_(train|test)", re.IGNORECASE)
 CLASS = "target"
+NOTHING = "1:"  # a series without a step
 TOLD: Mapping[Kind, Callable[[str], str | None]] = {
     "classification": str,
     "multi-label": labels,
@@ -91,12 +92,15 @@ def opened(path: Path, column: str | None) -> Iterator[Opened]:
         column: the channels that the run has read, as `read_at` leaves them in the data set.
 
     Raises:
-        UserError: it cannot be read, or has other channels.
+        UserError: it cannot be read.
     """
     known = json.loads(column or "{}")
     opening = _Opening(channels=known.get("channels", 0))
     for entry in entries(path, known.get("names", ())):
-        yield opening.one(entry)
+        try:
+            yield opening.one(entry)
+        except UserError as error:
+            yield SkippedFile(name=entry.name, why=f"expected {error.expected}, got {error.came}")
 
 
 def with_channels(column: str | None) -> SeriesModality:
@@ -139,7 +143,8 @@ def entries(path: Path, names: Sequence[str] = ()) -> list[Entry]:
         raise UserError("a file of series", str(path), do)
     table = open_table(path)
     table = tables.gathered(table, path, None, None, names) if tables.is_long(table) else table
-    return [entry for entry in tables.rows(table, path, None) if entry is not None]
+    rows = enumerate(tables.rows(table, path, None), 1)
+    return [entry or Entry(f"{path.name}:{at}", path, None, content=NOTHING) for at, entry in rows]
 
 
 def unlabelled_below(path: Path) -> list[np.ndarray]:
@@ -153,7 +158,7 @@ def unlabelled_below(path: Path) -> list[np.ndarray]:
         pairs = _pairs(path)
         known = (*FILES, *ENDINGS)
         files = [_one_pair(path, pairs)["train"]] if pairs else [p for p in below(path) if p.suffix.lower() in known]
-    found = [filled(unpacked(entry.content or "1:"))[0] for file in files for entry in entries(file)]
+    found = [filled(unpacked(entry.content or NOTHING))[0] for file in files for entry in entries(file)]
     return [values for values in found if not _unusable(values)]
 
 
@@ -261,7 +266,7 @@ class _Opening:
         Raises:
             UserError: it has other channels than those before.
         """
-        values, missing = filled(unpacked(entry.content or "1:"))
+        values, missing = filled(unpacked(entry.content or NOTHING))
         why = _unusable(values)
         if why:
             return SkippedFile(name=entry.name, why=why)

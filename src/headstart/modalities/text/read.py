@@ -104,6 +104,10 @@ def _of_file(path: Path, column: str | None) -> list[Entry]:
         return [Entry(str(path), path, None)]
     table = open_table(path)
     if column is None or column not in table.column_names:
+        others = text_columns(table, None)
+        if column is not None and len(others) > 1:
+            do = f"Call the column {column}: several hold texts ({', '.join(others)})."
+            raise UserError(f"a column {column!r} in {path}", "none", do)
         column = text_column(table, path, None)
     found = enumerate(values(table, column), 1)
     return [Entry(f"{path}:{row}", path, None, content=text or "") for row, text in found]
