@@ -175,7 +175,9 @@ def main() -> None:
     found = loaded(run, photos, asked.clients, asked.seconds)
     after = own(run, photos)
     alone = {name: [before[name], after[name]] for name in before}
-    kept = {"cores": os.cpu_count(), "source": "wheel:efficientnet-lite0", "loop, photos a second": alone, **found}
+    taps = json.loads((run / "model.json").read_text())
+    how = {"sources": sorted({name for name, _ in taps.get("taps", [])}), "modes": taps.get("modes")}
+    kept = {"cores": os.cpu_count(), **how, "loop, photos a second": alone, **found}
     RESULT.write_text(json.dumps(kept, indent=1) + "\n")
     print(json.dumps(kept, indent=1))
 

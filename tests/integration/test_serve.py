@@ -424,8 +424,8 @@ def test_clients_that_ask_again_at_once_stay_together() -> None:
         for _ in range(4):
             assert client.json("/predict", {"example": "a"}).status == 200
 
-    made = SERVED.made(MADE.record(), "text", answer, SERVED.patient())
-    with SERVED.serving(made) as client, ThreadPoolExecutor(6) as pool:
+    service = SERVED.made(MADE.record(), "text", answer, SERVED.patient())
+    with SERVED.serving(service) as client, ThreadPoolExecutor(6) as pool:
         assert [one.result() for one in [pool.submit(asking, client) for _ in range(6)]] == [None] * 6
     assert sum(sizes) == 24
     assert len(sizes) <= 6, sizes  # in two halves that wait for each other it would be eight or nine
