@@ -5,6 +5,7 @@ run a line. Only what a tracker does by itself goes to the network, and only whe
 """
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Callable, Generator, Mapping
@@ -23,6 +24,9 @@ TRACKERS: Mapping[str, str] = MappingProxyType(
     {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow", "trackio": "trackio"}
 )
 """What `--track` takes, and the package that each comes in."""
+ELSEWHERE: Mapping[str, str] = MappingProxyType({"mlflow": "MLFLOW_TRACKING_URI", "trackio": "TRACKIO_SPACE_ID"})
+"""The variable that sends what a tracker is told to another machine."""
+HERE = re.compile(r"(file|sqlite):|(?![a-z][\w+.\-]+:|databricks)", re.IGNORECASE)  # addresses of MLflow that are files
 PROJECT = "headstart"
 ODD = re.compile(r"[^\w\-. :/]")  # in names of curves: MLflow takes nothing else
 Row = Mapping[str, object]
@@ -46,6 +50,14 @@ def check(name: str | None) -> None:
         raise UserError(f"the package {TRACKERS[name]} for --track {name}", "an installation without it", do)
 
 
+def _check_offline(name: str) -> None:
+    variable = ELSEWHERE.get(name, "")
+    address = os.environ.get(variable, "")  # not shown: it may hold a password
+    if address and not (name == "mlflow" and HERE.match(address)):
+        do = f"Unset {variable}, or leave --offline out."
+        raise UserError(f"a tracker on this machine for --offline --track {name}", f"another address in {variable}", do)
+
+
 @contextmanager
 def tracked(name: str | None, run: Path, said: AskedRecord, progress: Progress) -> Generator[tuple[Progress, Told]]:
     """A progress that also tells a tracker, and what tells it the end; without a name, nothing is added.
@@ -55,10 +67,15 @@ def tracked(name: str | None, run: Path, said: AskedRecord, progress: Progress) 
         run: the run's folder; TensorBoard's files lie beside it, in `tensorboard/<its name>`.
         said: what was asked.
         progress: where steps are shown.
+
+    Raises:
+        UserError: it tells another machine, and no network is allowed.
     """
     if name is None:
         yield progress, lambda _record, _history: None
         return
+    if said.offline:
+        _check_offline(name)
     log = Log(progress.say, name)
     log.begin(run, said)
     try:

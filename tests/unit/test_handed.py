@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -18,6 +19,7 @@ import headstart as hs
 from headstart import asking
 from headstart.core.errors import UserError
 from headstart.data.store import Store, cache_root
+from headstart.data.tables import values
 
 datasets = pytest.importorskip("datasets")
 
@@ -150,12 +152,100 @@ def test_arrays_are_series_rows_and_texts() -> None:
     assert hs.read((WORDS, MOODS)).fingerprint == hs.read(pd.DataFrame(TEXTS), target="mood").fingerprint
 
 
+APART = [f"{text}, {at}" for at, text in enumerate(WORDS)]  # no two are equal
+GAPS = ["good", float("nan"), "bad", None] * 5
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (APART, GAPS),
+        (APART, np.array(GAPS, dtype=object)),
+        (APART, pd.Series(GAPS, dtype="string")),
+        pd.DataFrame({"review": APART, "target": GAPS}),
+    ],
+)
+def test_nan_among_strings_is_no_label(given: Any) -> None:
+    data = hs.read(given, target="target")
+    assert data.task.classes == ("bad", "good")
+    assert data.counts() == {"bad": 5, "good": 5}
+
+
+def test_nan_among_numbers_is_no_label() -> None:
+    codes = np.array([0.0, 1.0, np.nan, 0.0] * 5)
+    for given in (
+        (APART, codes),
+        pa.table({"review": APART, "target": codes}),
+        pd.DataFrame({"review": APART, "target": codes}),
+    ):
+        assert hs.read(given, target="target").counts() == {"0.0": 10, "1.0": 5}
+    assert hs.read((digits(20)[0], codes)).counts() == {"0.0": 10, "1.0": 5}
+    assert values(pa.table({"y": codes[:3]}), "y") == ["0.0", "1.0", None]
+
+
+def test_nan_among_texts_is_no_text() -> None:
+    assert [row["example"] for row in lines(([*WORDS[:2], float("nan")], list("aba")))] == [*WORDS[:2], None]
+
+
+@pytest.mark.parametrize(
+    "several", [[["a"], ["a", "b"], [], ["b"]], [["a"], ["a"], ["b"], ["b"]], [{"a"}, None, (), {"b"}]]
+)
+def test_lists_as_targets_are_labels(several: list[Any]) -> None:
+    told = [None if one is None else list(one) for one in several]
+    assert [row["target"] for row in lines((WORDS[:4], several))] == told
+    data = hs.read((APART, several * 5))
+    assert (data.task.kind, data.task.classes) == ("multi-label", ("a", "b"))
+
+
+def test_pictures_may_have_any_size_and_mode() -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(8, 8, 3), (9, 12, 3), (8, 8), (10, 7, 3)]
+    arrays = [rng.integers(0, 255, shape, dtype=np.uint8) for shape in shapes]
+    drawn = [Image.fromarray(one) for one in arrays]
+    data = hs.read((arrays, list("abab")))
+    assert [np.asarray(Image.open(item.path)).shape for item in data.items] == shapes
+    assert hs.read((drawn, list("abab"))).keys == data.keys
+    modes = ["P", "RGBA", "CMYK", "1"]
+    changed = [Image.fromarray(arrays[0]).convert(mode) for mode in modes]
+    kept = [Image.open(item.path) for item in hs.read((changed, list("abab"))).items]
+    for one, was in zip(kept, changed, strict=True):
+        assert np.array_equal(np.asarray(one.convert("RGB")), np.asarray(was.convert("RGB")))
+
+
+def test_tensors_that_learn_are_their_values() -> None:
+    rows = torch.arange(12.0).reshape(4, 3).requires_grad_()
+    plain = lines((rows.detach().numpy(), list("abab")))
+    assert lines((rows, list("abab"))) == plain
+    assert lines((list(rows), list("abab"))) == plain
+
+
+def test_a_part_without_the_label_column_has_no_labels() -> None:
+    train, test = datasets.Dataset.from_dict(TEXTS), datasets.Dataset.from_dict({"review": WORDS[:3]})
+    made = lines(datasets.DatasetDict(train=train, test=test))
+    assert [row["mood"] for row in made] == [*MOODS, None, None, None]
+    odd = datasets.Dataset.from_dict({"review": WORDS[:3], "mood": [1, 2, 3]})
+    with pytest.raises(UserError, match=r"parts whose columns agree(?s:.*)mood(?s:.*)one type in all parts"):
+        lines(datasets.DatasetDict(train=train, test=odd))
+
+
+def test_a_column_may_be_named_by_a_number() -> None:
+    assert hs.read(pd.DataFrame({0: MOODS, 1: WORDS}), target=0).task.name == "0"  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("given", "expected", "came"),
     [
         ({"a": [1]}, "a pandas DataFrame, a pyarrow Table", "a dict"),
         (pd.DataFrame({"a": [1, "x", None]}), "a DataFrame of plain columns", "got "),
         (pd.DataFrame({"a": []}), "data with rows", "a DataFrame without any"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "columns of different names", "'a' twice\nGive each column a"),
+        (pa.table([[1], [2]], names=["a", "a"]), "columns of different names", "'a' twice\nGive each column a"),
+        (([np.zeros((2, 2)), np.zeros((2, 3))], ["a", "b"]), "an array of examples", r"shape \(2, 2\) and type float"),
+        (([{"a": 1}, {"a": 2}], ["a", "b"]), "an array of examples", "a dict among them"),
+        ((torch.zeros(4, 3, dtype=torch.bfloat16), list("abab")), "what NumPy can read", "a Tensor .*BFloat16"),
+        ((WORDS[:2], np.array(["a", 1], dtype=object)), "targets of one type", "None where there is none"),
+        ((WORDS[:2], [["a"], "b"]), "targets of one type", "lists of labels"),
+        (pa.table({"a": pa.array([{}], pa.struct([]))}), "columns that a Parquet file takes", "Leave such columns out"),
         ((WORDS, MOODS, MOODS), "a pair", "3 things"),
         ((WORDS, MOODS[:3]), "as many examples as targets", r"\(20,\) and \(3,\)"),
         ((np.zeros((4, 2, 2, 2)), list("abab")), "an array of examples", r"shape \(4, 2, 2, 2\)"),

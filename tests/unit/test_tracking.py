@@ -126,6 +126,37 @@ def test_offline_keeps_weights_and_biases_on_this_machine(monkeypatch: pytest.Mo
     assert fake.seen["own"]["wandb"]["mode"] == "offline"
 
 
+@pytest.mark.parametrize(
+    ("name", "variable", "address", "refused"),
+    [
+        ("mlflow", "MLFLOW_TRACKING_URI", "https://me:secret@example.org", True),
+        ("mlflow", "MLFLOW_TRACKING_URI", "postgresql+psycopg://host/runs", True),
+        ("mlflow", "MLFLOW_TRACKING_URI", "databricks", True),
+        ("trackio", "TRACKIO_SPACE_ID", "me/space", True),
+        ("mlflow", "MLFLOW_TRACKING_URI", "sqlite:///runs.db", False),
+        ("mlflow", "MLFLOW_TRACKING_URI", "file:///runs", False),
+        ("mlflow", "MLFLOW_TRACKING_URI", "./runs", False),
+        ("tensorboard", "MLFLOW_TRACKING_URI", "https://example.org", False),
+    ],
+)
+def test_offline_tells_no_other_machine(
+    name: str, variable: str, address: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake = use(Fake(), monkeypatch)
+    monkeypatch.setenv(variable, address)
+    with tracking.tracked(name, tmp_path / "run", AskedRecord(), Silent()):
+        assert fake.seen.pop("project")  # with a network it is as the user wants
+    if not refused:
+        with tracking.tracked(name, tmp_path / "run", AskedRecord(offline=True), Silent()):
+            assert fake.seen["project"]
+        return
+    expected = rf"on this machine for --offline --track {name}, got another address in {variable}\nUnset {variable}"
+    with pytest.raises(UserError, match=expected) as error:
+        tracking.tracked(name, tmp_path / "run", AskedRecord(offline=True), Silent()).__enter__()
+    assert address not in str(error.value)
+    assert "project" not in fake.seen
+
+
 @pytest.mark.parametrize("where", ["init", "log", "end"])
 def test_a_tracker_that_fails_costs_one_line(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake, told = use(Fake(where), monkeypatch), Told()

@@ -4,6 +4,7 @@ Frames of pandas, tables of Arrow, data sets of Hugging Face, arrays. Nothing of
 an object has imported what it needs. Equal data gives the same file, so a run goes on where it was.
 """
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ ROWS = 1000  # at a time
 TARGET = "target"  # what the second of a pair of arrays is called
 LOOKED_AT = 200  # rows in which names of files are looked for
 ENDINGS = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"))  # others are known by their content as well
+IN_PNG = ("1", "P", "LA", "RGBA", "I", "I;16")  # modes of PIL, beside L and RGB
 KNOWN = "a path, a pandas DataFrame, a pyarrow Table, a datasets.Dataset or DatasetDict, or a pair (examples, targets)"
 SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))  # in a folder that `datasets` has saved to
 
@@ -49,6 +51,7 @@ def handed(given: Given, target: str | None, root: Path, encode: Encode) -> tupl
         UserError: it is none of the known objects, or one that cannot be written as a table.
     """
     name = type(given).__name__.lower()
+    target = None if target is None else str(target)  # a frame may number its columns
     if isinstance(given, str | Path):
         path = Path(given)
         name, found = path.resolve().stem, _saved(path)
@@ -63,7 +66,16 @@ def handed(given: Given, target: str | None, root: Path, encode: Encode) -> tupl
         raise UserError("data with rows", f"a {type(given).__name__} without any", "Hand in some examples.")
     classes = [column for column, feature in features.items() if feature.get("_type") == "ClassLabel"]
     target = target or (classes[0] if len(classes) == 1 else None)
-    return _write(pa.concat_tables(made), root / FOLDER, name), target
+    return _write(_joined(made), root / FOLDER, name), target
+
+
+def _joined(made: list[pa.Table]) -> pa.Table:
+    """The rows of all; where one has no such column, its rows have nothing there."""
+    try:
+        return pa.concat_tables(made, promote_options="permissive")
+    except pa.ArrowException as error:
+        do = "Give each column one type in all parts."
+        raise UserError("parts whose columns agree", str(error).splitlines()[0], do) from None
 
 
 def _saved(path: Path) -> Any:
@@ -87,11 +99,19 @@ def _adapted(given: Any) -> Parts:
 
 
 def _frame(given: Any) -> Parts:
+    _check_names([str(name) for name in given.columns])
     try:
         return {"": [pa.Table.from_pandas(given, preserve_index=False).replace_schema_metadata(None)]}
     except (pa.ArrowException, TypeError, ValueError) as error:
         do = "Give each column one type: numbers, text, lists of numbers."
         raise UserError("a DataFrame of plain columns", str(error).splitlines()[0], do) from None
+
+
+def _check_names(names: list[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        do = "Give each column a name of its own."
+        raise UserError("columns of different names", f"{twice!r} twice", do)
 
 
 def _batches(given: Any) -> Iterator[pa.Table]:
@@ -135,6 +155,7 @@ def _plain(table: pa.Table, part: str, features: dict[str, Any], folder: Path) -
         features: what Hugging Face says of the columns; filled.
         folder: for what is written.
     """
+    _check_names(table.column_names)
     features |= _features(table)
     for at, field in enumerate(table.schema):
         about = features.get(field.name, {})
@@ -144,6 +165,8 @@ def _plain(table: pa.Table, part: str, features: dict[str, Any], folder: Path) -
         column = _named(table[field.name], about)
         if _holds_pictures(field.type):
             column = pa.chunked_array([[_picture(cell, folder) for cell in column.to_pylist()]], pa.string())
+        if pa.types.is_floating(field.type):  # NaN is nothing, as it is in a frame
+            column = pa.chunked_array([pa.array(column.to_numpy(), field.type, from_pandas=True)])
         table = table.set_column(at, field.name, column)
     for name in text_columns(table, None):
         table = table.set_column(table.column_names.index(name), name, _absolute(table[name]))
@@ -158,7 +181,8 @@ def _plain(table: pa.Table, part: str, features: dict[str, Any], folder: Path) -
 def _features(table: pa.Table) -> dict[str, Any]:
     """What Hugging Face's own metadata says of columns."""
     said = (table.schema.metadata or {}).get(b"huggingface")
-    return {} if said is None else dict(json.loads(said)["info"]["features"])
+    told = {} if said is None else json.loads(said)["info"]["features"]
+    return {name: about for name, about in told.items() if isinstance(about, dict)}  # older ones write lists as lists
 
 
 def _named(column: pa.ChunkedArray, about: Mapping[str, Any]) -> pa.ChunkedArray:
@@ -214,38 +238,126 @@ def _absolute(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _arrays(given: tuple[Any, ...], folder: Path, encode: Encode) -> pa.Table:
     """A pair of examples and targets as a table.
 
-    Strings are texts or paths; uint8 (n, H, W) or (n, H, W, 3) are pictures, other (n, C, T) series of C channels, and
-    (n, D) rows of a table.
+    Strings are texts or paths; uint8 (n, H, W) or (n, H, W, 3) are pictures, and so is a list of them or of PIL's, of
+    any sizes; other (n, C, T) are series of C channels, and (n, D) rows of a table. Lists as targets are labels.
     """
     if len(given) != 2:
         raise UserError("a pair (examples, targets)", f"{len(given)} things", "Give both, in this order.")
-    examples, targets = np.asarray(given[0]), np.asarray(given[1])
+    examples, targets = _array(given[0]), _targets(given[1])
     if examples.ndim == 0 or targets.ndim != 1 or len(examples) != len(targets) or not len(targets):
         came = f"arrays of shape {examples.shape} and {targets.shape}"
         raise UserError("as many examples as targets", came, "Give a target for each example.")
     table = _plain(pa.table(_columns(examples, folder, encode)), "", {}, folder)
-    return table.append_column(TARGET, pa.array(targets.tolist()))
+    try:
+        return table.append_column(TARGET, pa.array(targets.tolist(), from_pandas=True))
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        do = "Give classes, numbers, or lists of labels; None where there is none."
+        raise UserError("targets of one type", str(error).splitlines()[0], do) from None
+
+
+def _array(given: Any) -> np.ndarray:
+    """What NumPy makes of it; pictures of PIL, unequal arrays and strings with gaps stay n objects."""
+    if not isinstance(given, list | tuple):
+        return _bare(given)
+    cells = [_bare(cell) if _is(cell, "torch", "Tensor") else cell for cell in given]
+    if any(_is(cell, "PIL", "Image") for cell in cells):
+        return _objects(cells)
+    try:
+        found = np.asarray(cells)
+    except ValueError:  # of unequal shapes
+        return _objects(cells)
+    if found.dtype.kind == "U" and found.ndim == 1:  # NumPy would write NaN among strings as "nan"
+        return _objects([None if _missing(cell) else str(cell) for cell in cells])
+    return found
+
+
+def _targets(given: Any) -> np.ndarray:
+    """The same of targets: a list of lists are n lists of labels, whatever their lengths."""
+    several = (list, tuple, set, frozenset)
+    if isinstance(given, list | tuple) and any(isinstance(one, several) for one in given):
+        return _objects([list(one) if isinstance(one, several) else one for one in given])
+    return _array(given)
+
+
+def _bare(given: Any) -> np.ndarray:
+    """An array; a tensor's values, wherever they lie and whatever learns from them."""
+    try:
+        return np.asarray(given.detach().cpu() if _is(given, "torch", "Tensor") else given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        said = str(error).splitlines()[0]
+        raise UserError("what NumPy can read", f"a {type(given).__name__} ({said})", "Make an array of it.") from None
+
+
+def _objects(cells: list[Any]) -> np.ndarray:
+    found = np.empty(len(cells), dtype=object)
+    for at, cell in enumerate(cells):
+        found[at] = cell
+    return found
+
+
+def _is(given: Any, package: str, name: str) -> bool:
+    return any((kind.__module__.partition(".")[0], kind.__name__) == (package, name) for kind in type(given).__mro__)
+
+
+def _missing(cell: Any) -> bool:
+    """None, NaN, or what pandas has for them."""
+    number = isinstance(cell, float | np.floating) and bool(np.isnan(cell))
+    return cell is None or number or type(cell).__name__ in ("NAType", "NaTType")
 
 
 def _columns(examples: np.ndarray, folder: Path, encode: Encode) -> dict[str, Any]:
     if examples.ndim == 1 and examples.dtype.kind in "UO":
-        return {"example": [None if one is None else str(one) for one in examples]}
-    if examples.dtype == np.uint8 and (examples.ndim == 3 or (examples.ndim == 4 and examples.shape[3] == 3)):
+        return _one_by_one([None if _missing(one) else one for one in examples], folder, encode)
+    if _shows(examples[0]):
         return {"picture": [_kept(encode(one), folder) for one in examples]}
     if examples.dtype.kind not in "fiub" or examples.ndim not in (2, 3):
-        came = f"an array of shape {examples.shape} and type {examples.dtype}"
-        do = "Strings; uint8 (n, H, W, 3) pictures; (n, C, T) series of C channels; (n, D) rows of a table."
-        raise UserError("an array of examples", came, do)
+        raise _strange(f"an array of shape {examples.shape} and type {examples.dtype}")
     if examples.ndim == 2:
         return {f"x{at}": column for at, column in enumerate(examples.T)}
     return {f"channel {at}": list(examples[:, at]) for at in range(examples.shape[1])}
+
+
+def _one_by_one(cells: list[Any], folder: Path, encode: Encode) -> dict[str, Any]:
+    """Texts or paths, or pictures of any sizes; None where there is none."""
+    if all(one is None or isinstance(one, str | Path) for one in cells):
+        return {"example": pa.array([None if one is None else str(one) for one in cells], pa.string())}
+    if odd := [one for one in cells if not (one is None or _is(one, "PIL", "Image") or _shows(one))]:
+        about = f" of shape {odd[0].shape} and type {odd[0].dtype}" if isinstance(odd[0], np.ndarray) else ""
+        raise _strange(f"a {type(odd[0]).__name__}{about} among them")
+    return {"picture": [None if one is None else _kept(_drawn(one, encode), folder) for one in cells]}
+
+
+def _shows(one: Any) -> bool:
+    """Whether it is (H, W) or (H, W, 3) uint8."""
+    if not isinstance(one, np.ndarray) or one.dtype != np.uint8:
+        return False
+    return one.ndim == 2 or (one.ndim == 3 and one.shape[2] == 3)
+
+
+def _drawn(one: Any, encode: Encode) -> bytes:
+    """A picture file; PIL's own writes what is more than (H, W) or (H, W, 3) uint8, as palettes and alpha are."""
+    if isinstance(one, np.ndarray) or one.mode in ("L", "RGB"):
+        return encode(np.asarray(one))
+    out = io.BytesIO()
+    (one if one.mode in IN_PNG else one.convert("RGB")).save(out, "PNG")
+    return out.getvalue()
+
+
+def _strange(came: str) -> UserError:
+    do = "Strings; uint8 (n, H, W, 3) pictures; (n, C, T) series of C channels; (n, D) rows of a table."
+    return UserError("an array of examples", came, do)
 
 
 def _write(table: pa.Table, folder: Path, name: str) -> Path:
     """The table's own file, by its content."""
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f".{os.getpid()}.parquet"
-    pq.write_table(table.combine_chunks(), aside)
+    try:
+        pq.write_table(table.combine_chunks(), aside)
+    except pa.ArrowException as error:
+        aside.unlink(missing_ok=True)
+        do = "Leave such columns out, or make numbers, text or lists of them."
+        raise UserError("columns that a Parquet file takes", str(error).splitlines()[0], do) from None
     with aside.open("rb") as file:
         digest = sha256(file.read()).hexdigest()
     return aside.replace(folder / f"{name}-{digest[:12]}.parquet")

@@ -197,9 +197,9 @@ def _parts(table: pa.Table, path: Path, target: str | None) -> list[Part | None]
 
 
 def values(table: pa.Table, name: str) -> list[str | None]:
-    """A column as strings."""
+    """A column as strings; NaN is none."""
     found: list[Any] = table[name].to_pylist()
-    return [None if value is None else str(value) for value in found]
+    return [None if value is None or value != value else str(value) for value in found]
 
 
 def is_file(folder: Path, value: str | None) -> bool:
