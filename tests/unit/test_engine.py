@@ -96,10 +96,13 @@ def test_openvino_takes_any_number_of_examples_and_keeps_what_it_converted(sourc
     mode = Mode(backend="openvino")
     whole = tap(source, mode, tmp_path)(pixels(32))
     part = tap(source, mode, tmp_path)(pixels(32)[:3])
+    more = tap(source, mode, tmp_path)(pixels(35))
     made = sorted((tmp_path / "converted").glob("*/0.xml"))
     assert len(made) == 1
     for name in whole:
         torch.testing.assert_close(part[name], whole[name][:3])
+        torch.testing.assert_close(more[name][:32], tap(source, mode, tmp_path)(pixels(35)[:32])[name])
+        torch.testing.assert_close(more[name], source.tapper()(pixels(35))[name], rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(whole[name], source.tapper()(pixels(32))[name], rtol=1e-3, atol=1e-4)
 
 

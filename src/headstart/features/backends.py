@@ -7,10 +7,12 @@ import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
@@ -24,7 +26,7 @@ from headstart.sources.staged import StagedNet
 Tap = Callable[[Tensor], dict[str, Tensor]]
 Backend = Literal["eager", "compile", "openvino"]
 CONVERTED = "converted"  # folder of the cache
-EXAMPLES = 32  # of the batch that compilers are shown; a smaller one is filled up to it
+EXAMPLES = 32  # of the batch that OpenVINO is shown; what is left over goes through it one by one
 
 
 class Mode(BaseModel, frozen=True, extra="forbid"):
@@ -139,26 +141,43 @@ def openvino(source: Source, exact: int | None, cache: Path) -> Tap:
         UserError: the package is not installed.
     """
     runtime = require("openvino", "fast")
-    parts = _converted(runtime, source, exact or 0, cache)
-    precisions = ("f32", "bf16")[-len(parts) :] if exact is not None else ("f32",)
     hints = {"PERFORMANCE_HINT": "LATENCY", "CACHE_DIR": str(cache / CONVERTED / "compiled")}
-    requests = [
-        runtime.compile_model(part, "CPU", {**hints, "INFERENCE_PRECISION_HINT": precision}).create_infer_request()
-        for part, precision in zip(parts, precisions, strict=True)
-    ]
     names = source.card.stage_names()
+    _converted(runtime, source, exact or 0, cache)  # now: what is compiled from it later is quick
+
+    @lru_cache(maxsize=2)
+    def requests(count: int) -> list[Any]:
+        parts = [_sized(part, count) for part in _converted(runtime, source, exact or 0, cache)]
+        precisions = ("f32", "bf16")[-len(parts) :] if exact is not None else ("f32",)
+        return [
+            runtime.compile_model(part, "CPU", {**hints, "INFERENCE_PRECISION_HINT": precision}).create_infer_request()
+            for part, precision in zip(parts, precisions, strict=True)
+        ]
+
+    def run(given: Any) -> list[Any]:
+        found: list[Any] = []
+        for at, request in enumerate(there := requests(len(given))):
+            results = request.infer([given], share_inputs=True, share_outputs=True)
+            found += [results[place] for place in range(len(results))]
+            given = found.pop() if at < len(there) - 1 else given
+        return [rows.copy() for rows in found]
 
     def tapped(pixels: Tensor) -> dict[str, Tensor]:
-        count = len(pixels)
-        given = torch.cat([pixels, pixels[-1:].expand(EXAMPLES - count, *pixels.shape[1:])]).numpy()
-        found: list[Any] = []
-        for request in requests:
-            results = request.infer([given], share_inputs=True, share_outputs=True)
-            found += [results[at] for at in range(len(results))]
-            given = found.pop() if request is not requests[-1] else given
-        return {name: torch.from_numpy(rows[:count].copy()) for name, rows in zip(names, found, strict=True)}
+        whole = len(pixels) - len(pixels) % EXAMPLES
+        parts = [*pixels[:whole].split(EXAMPLES), *pixels[whole:].split(1)] if whole else pixels.split(1)
+        found = zip(*(run(part.numpy()) for part in parts if len(part)), strict=True)
+        return {name: torch.from_numpy(np.concatenate(rows)) for name, rows in zip(names, found, strict=True)}
 
     return tapped
+
+
+def _sized(model: Any, count: int) -> Any:
+    """The model for so many examples at a time: shapes are fixed, and a batch filled up costs as much as a full one."""
+    shape = model.inputs[0].get_partial_shape()
+    if shape[0].get_length() != count:
+        shape[0] = count
+        model.reshape(shape)
+    return model
 
 
 BACKENDS: Mapping[Backend, Callable[[Source, int | None, Path], Tap]] = {
