@@ -200,6 +200,14 @@ def test_rows_without_words_or_without_a_label_are_left_out(tmp_path: Path) -> N
     assert skipped(data) == {"t.csv:7": "empty", "t.csv:8": "no label"}
 
 
+def test_a_label_that_is_not_a_number_is_none(tmp_path: Path) -> None:
+    said = {"text": [f"film {at}" for at in range(12)], "label": [1.0, 0.0] * 5 + [float("nan")] * 2}
+    pq.write_table(pa.table(said), tmp_path / "t.parquet")
+    data = read(tmp_path / "t.parquet", target="label", kind="classification")
+    assert data.task.classes == ("0.0", "1.0")
+    assert skipped(data) == {"t.parquet:11": "no label", "t.parquet:12": "no label"}
+
+
 def test_rows_are_counted_whatever_is_left_out_before_them(tmp_path: Path) -> None:
     rows = [{**ROWS[0], "review": ""}, *ROWS[:6]]
     assert list(labels(read(table(tmp_path / "t.csv", rows), target="mood"))) == [f"t.csv:{i}" for i in range(2, 8)]

@@ -97,7 +97,8 @@ def kind_of(column: pa.ChunkedArray) -> Kind:
 
 
 def _as_classes(column: pa.ChunkedArray) -> list[str | None]:
-    return [None if value is None else label_of(str(value)) or None for value in column.to_pylist()]
+    # NaN, which is not even itself, is no class called "nan".
+    return [None if value is None or value != value else label_of(str(value)) or None for value in column.to_pylist()]
 
 
 def _as_labels(column: pa.ChunkedArray) -> list[str | None]:
