@@ -1,5 +1,6 @@
 """Modalities keep the contract, whatever kind of file holds the picture; so would an outsider's."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from headstart.data.dataset import Item
+from headstart.data.dataset import Item, Piece
 from headstart.modalities.image.modality import IMAGE, ImageModality
 from headstart.modalities.series.baselines import Whole
 from headstart.modalities.series.modality import SERIES, SeriesModality
@@ -57,6 +58,14 @@ class Scribbling(ImageModality):
         return batch.copy_(super().augment(batch, seed))
 
 
+class Undivided(ImageModality):
+    """Takes an example for its only piece."""
+
+    def pieces(self, item: Item, others: Sequence[Item], folder: Path) -> tuple[Item, tuple[Piece, ...]]:
+        whole, parts = super().pieces(item, others, folder)
+        return whole, parts[:1]
+
+
 class Forgetful(ImageModality):
     """Prepares for another input than the one asked for."""
 
@@ -71,6 +80,7 @@ class Forgetful(ImageModality):
         (Still(), "must change something"),
         (Scribbling(), "leave its batch alone"),
         (Forgetful(), r"must give \(32, 32, 3\)"),
+        (Undivided(), "none or several"),
         (replace(IMAGE, version=""), "needs a version"),
     ],
 )

@@ -1,7 +1,9 @@
 """The contract of a modality: stateless, repeatable preparation and augmentation, and raw controls."""
 
 import copy
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,18 @@ def check_modality(modality: Modality, item: Item, inputs: Sequence[Input] = PIC
     for name, reads in modality.controls.items():
         _check_raw(modality, item, reads, f"what the control {name} reads")
     _check_raw(modality, item, modality.baseline, "the raw baseline")
+    _check_pieces(modality, item, inputs[-1])
+
+
+def _check_pieces(modality: Modality, item: Item, wanted: Input) -> None:
+    """Occlusion can ask what an example is without each of its pieces."""
+    with tempfile.TemporaryDirectory() as scratch:
+        whole, parts = modality.pieces(item, (item,), Path(scratch))
+        assert whole.name == item.name, f"pieces must keep the example's name, got {whole.name!r}"
+        assert len(parts) != 1, "pieces must be none or several"
+        before = modality.prepare(whole, wanted)
+        without = [modality.prepare(part.without, wanted) for part in parts]
+    assert all(one.shape == before.shape for one in without), "pieces must leave examples of the same form"
 
 
 def _check_prepare(modality: Modality, item: Item, wanted: Input) -> None:
