@@ -214,7 +214,7 @@ def test_what_a_source_does_not_take(source: str, stage: str, given: Any, said: 
 
 def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(UserError, match=r"pictures that can be read, got .*a\.png: not a picture"):
+    with pytest.raises(UserError, match=r"a picture that can be read, got .*a\.png: not a picture"):
         SourceFeatures(PICTURES).fit([tmp_path / "a.png"])
 
 

@@ -75,7 +75,7 @@ def test_a_net_that_was_described_anew_is_another_source(photos: Path, picture: 
     assert result.predict([picture])
     cfg.write_text(CFG.format("logistic"))
     with pytest.raises(UserError, match="as the run was made with it, got another net"):
-        result.predict([picture])
+        hs.load(result.run).predict([picture])
 
 
 def test_pictures_have_three_channels_or_are_made_grey(photos: Path, tmp_path: Path) -> None:
