@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer and make; everything else is put into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo test check docs fix bench calibrate clean
+.PHONY: help setup weights demo test lint check docs fix bench calibrate clean
 
 BIN := .venv/bin
 # One stamp for each content of pyproject.toml in this place, one for each cache: a second `make setup` does nothing.
@@ -38,11 +38,13 @@ demo: setup ## the main job on 2,624 real photos of solar cells, five minutes
 test: setup ## all tests that need neither the network nor an accelerator
 	$(BIN)/python -m pytest -m "not network and not gpu"
 
-check: setup ## format, lint, import contracts, types, fast tests
+lint: setup ## format, lint, import contracts, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
+
+check: lint ## lint, and the fast tests
 	$(BIN)/python -m pytest -q
 
 docs: setup ## the documentation as a site, in site/
