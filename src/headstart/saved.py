@@ -182,7 +182,9 @@ class Saved:
         for batch, rows, features in self._passed(placed):
             near = self.familiar.near(features) if self.familiar else [(None, ())] * len(rows)
             for item, row, (unlike, nearest) in zip(batch.items, rows, near, strict=True):
-                found[int(item.key)] = replace(self._said(item.name, row), unlike=unlike, nearest=nearest)
+                found[int(item.key)] = replace(
+                    SAYS[self.task.kind](self, item.name, row), unlike=unlike, nearest=nearest
+                )
             found |= {int(item.key): SkippedFile(name=item.name, why=why) for item, why in batch.damaged}
         return [found[at] for at in range(len(there))]
 
@@ -224,9 +226,6 @@ class Saved:
         if isinstance(self.fitted, FittedNet):
             return partial(_of_net, self.fitted)
         return partial(_of_head, self.fitted, taps(self.sources, self.modes, self.store))
-
-    def _said(self, name: str, row: Floats) -> Prediction:
-        return SAYS[self.task.kind](self, name, row)
 
 
 def _of_net(fitted: FittedNet, batch: Looked, data: Dataset) -> tuple[Floats, Floats]:
