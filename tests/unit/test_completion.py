@@ -62,8 +62,9 @@ def test_names_with_colons_are_whole_for_bash(offered) -> None:
 
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="no Bash")
 def test_bash_itself_completes(tmp_path: Path) -> None:
+    named = {**os.environ, "_HEADSTART_COMPLETE": "source_bash"}  # --show-completion asks who called: CI is no shell
     script = subprocess.run(
-        [sys.executable, "-m", "headstart", "--show-completion", "bash"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "headstart"], capture_output=True, text=True, check=True, env=named
     ).stdout
     ask = f"{script}\nCOMP_WORDS=(headstart fit d --source wheel : mob); COMP_CWORD=6\n"
     ask += f'_headstart_completion "{Path(sys.executable).parent / "headstart"}"; echo "${{COMPREPLY[@]}}"'
