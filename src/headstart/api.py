@@ -115,7 +115,7 @@ def fit(
     Raises:
         UserError: whatever the user can mend.
     """
-    tracking.check(track)
+    tracking.check(track, offline=access.offline)
     shown, store = progress or Silent(), Store()
     lies, target, held = asking.given(path, target, test, store)
     said = AskedRecord(

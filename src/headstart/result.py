@@ -1,6 +1,6 @@
 """What `fit` gives back: the record of a run, and its delivered model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from headstart import runs
 from headstart.core.problem import Task
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record, Verdict
+from headstart.data.handed import Given
 from headstart.evaluation import evidence
 from headstart.evaluation.closing import next_steps, shown
 from headstart.saved import Answer, Prediction, Saved
@@ -34,11 +35,11 @@ class Result:
         told = self.record.tasks[0]
         return Task(told.name, told.kind, told.classes)
 
-    def predict(self, given: Sequence[str | Path], progress: Progress | None = None) -> list[Prediction]:
+    def predict(self, given: Given, progress: Progress | None = None) -> list[Prediction]:
         """Labels and calibrated probabilities, or numbers and how far they are off.
 
         Args:
-            given: picture files; or texts, as strings, and paths of files with texts.
+            given: files, or what `fit` takes as data: a frame, a table, arrays without targets; or texts, as strings.
             progress: told how far it is.
 
         Raises:
@@ -46,11 +47,11 @@ class Result:
         """
         return self._opened.predict(given, progress or Silent())
 
-    def answers(self, given: Sequence[str | Path], progress: Progress | None = None) -> Iterator[Answer]:
+    def answers(self, given: Given, progress: Progress | None = None) -> Iterator[Answer]:
         """The same one after the other, of as many as one likes; of what cannot be read the reason (`SkippedFile`).
 
         Args:
-            given: files, or folders of files at any depth; or texts, as strings.
+            given: files, or folders of files at any depth; or as `predict` takes it.
             progress: told how far it is.
 
         Raises:

@@ -1,8 +1,9 @@
 """A delivered model opened from its run: it answers on new examples, a batch at a time, and leaves nothing of them."""
 
 import json
+import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
@@ -23,6 +24,7 @@ from headstart.core.progress import Progress
 from headstart.core.protocols import State
 from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset, Item, UnreadableError
+from headstart.data.handed import Given, examples, handed
 from headstart.data.store import Store
 from headstart.evaluation.class_weights import Reading
 from headstart.evaluation.familiarity import Familiar, Neighbour
@@ -30,6 +32,7 @@ from headstart.features.backends import Mode
 from headstart.features.once import Held, Looked, look, taps
 from headstart.metrics.kinds import KINDS
 from headstart.modalities.catalog import opened, reader
+from headstart.modalities.image.encode import png
 from headstart.runs import read_record
 from headstart.sources.card import Card
 from headstart.sources.formats.checks import said, sha256
@@ -132,15 +135,14 @@ class Saved:
         by_name = dict(zip(names, modes, strict=True))
         return Saved(solved, kind, column, task, reading, off, sources, by_name, store, familiar)
 
-    def predict(self, given: Iterable[str | Path], progress: Progress) -> list[Prediction]:
+    def predict(self, given: Given, progress: Progress) -> list[Prediction]:
         """One prediction an example, in order.
 
         Raises:
             UserError: nothing was given, or the first example that cannot be read.
         """
-        several = [given] if isinstance(given, str | Path) else given
         found: list[Prediction] = []
-        for one in self.answers(several, progress):
+        for one in self.answers(given, progress):
             if isinstance(one, SkippedFile):
                 do = "Leave it out, or repair it."
                 raise UserError("an example that can be read", f"{one.name}: {one.why}", do)
@@ -149,22 +151,35 @@ class Saved:
             raise UserError("at least one example to predict", "none", "Name the files.")
         return found
 
-    def answers(self, given: Iterable[str | Path], progress: Progress) -> Iterator[Answer]:
+    def answers(self, given: Given, progress: Progress) -> Iterator[Answer]:
         """One answer an example, in order, as they come; of what cannot be read the reason why.
 
         Args:
             given: files, or folders of files; a table stands for its rows. Of texts a string is a text, of tables a row
-                in JSON.
+                in JSON. Or an object with examples in it, as `fit` takes it, or an array of examples.
             progress: told how far it is.
+
+        Raises:
+            UserError: it is nothing that can be handed in.
         """
-        several = list(given)
+        with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
+            there = examples(given, Path(scratch), png)
+            if not isinstance(there, Path):
+                yield from self._one_by_one(there, Path(scratch), progress)
+                return
+            for at, one in enumerate(self._one_by_one([there], Path(scratch), progress), 1):
+                yield _called(one, f"example {at}", there)
+
+    def _one_by_one(self, several: Sequence[str | Path], scratch: Path, progress: Progress) -> Iterator[Answer]:
+        """Answers on paths and strings."""
         count = 0
+        literal = reader(self.kind).literal
 
         def counted() -> Iterator[str | Path]:
             nonlocal count
             for one in several:
                 count += 1
-                yield one
+                yield one if literal and isinstance(one, str) else handed(one, None, scratch, png)[0]
 
         with progress.step("predicting", len(several)) as step:
             there = opened(reader(self.kind), counted(), self.column)
@@ -226,6 +241,13 @@ class Saved:
         if isinstance(self.fitted, FittedNet):
             return partial(_of_net, self.fitted)
         return partial(_of_head, self.fitted, taps(self.sources, self.modes, self.store))
+
+
+def _called(answer: Answer, name: str, table: Path) -> Answer:
+    """The same under another name: nobody knows the table that an object was written to."""
+    if isinstance(answer, SkippedFile):
+        return SkippedFile(name=name, why=answer.why.replace(str(table), "it"))
+    return replace(answer, file=name)
 
 
 def _of_net(fitted: FittedNet, batch: Looked, data: Dataset) -> tuple[Floats, Floats]:

@@ -34,11 +34,11 @@ Told = Callable[[Record, list[Row]], None]
 """Given the record and the rows of its history, at the end."""
 
 
-def check(name: str | None) -> None:
-    """Refuse a tracker that is not there, before anything is read.
+def check(name: str | None, *, offline: bool) -> None:
+    """Refuse a tracker that is not there, or may not be told, before anything is read.
 
     Raises:
-        UserError: nobody knows the name, or its package is missing.
+        UserError: nobody knows the name, its package is missing, or it tells another machine and no network is allowed.
     """
     if name is None:
         return
@@ -48,6 +48,8 @@ def check(name: str | None) -> None:
     if not installed(TRACKERS[name]):
         do = f"Install it: pip install {TRACKERS[name]}"
         raise UserError(f"the package {TRACKERS[name]} for --track {name}", "an installation without it", do)
+    if offline:
+        _check_offline(name)
 
 
 def _check_offline(name: str) -> None:
@@ -67,15 +69,10 @@ def tracked(name: str | None, run: Path, said: AskedRecord, progress: Progress) 
         run: the run's folder; TensorBoard's files lie beside it, in `tensorboard/<its name>`.
         said: what was asked.
         progress: where steps are shown.
-
-    Raises:
-        UserError: it tells another machine, and no network is allowed.
     """
     if name is None:
         yield progress, lambda _record, _history: None
         return
-    if said.offline:
-        _check_offline(name)
     log = Log(progress.say, name)
     log.begin(run, said)
     try:

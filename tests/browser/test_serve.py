@@ -164,6 +164,16 @@ def test_a_row_is_typed(browser: Any, clients: dict[str, Any]) -> None:
     assert browser.errors() == []
 
 
+def test_a_table_is_dropped_and_each_row_has_its_card(browser: Any, clients: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("age,name\n31,a\n40,b\n")
+    open_page(browser, clients["table"].url)
+    browser.driver.find_element("id", "files").send_keys(str(tmp_path / "people.csv"))
+    browser.until(lambda: browser.run(ANSWERED) == 2)
+    cards = browser.run("return [...document.querySelectorAll('#answers .look')].map((one) => one.innerText)")
+    assert cards == ["age\n31\npeople.csv:1", "age\n40\npeople.csv:2"]
+    assert browser.errors() == []
+
+
 def test_a_number_says_how_far_it_may_be_off(browser: Any) -> None:
     record = MADE.record()
     task = record.tasks[0].model_copy(update={"kind": "regression", "name": "weight", "classes": ()})

@@ -41,13 +41,14 @@ def written(pictures: hs.Result, photos: Path, tmp_path_factory: pytest.TempPath
     return found.folder
 
 
-def alone(folder: Path, *examples: str) -> list[dict[str, Any]]:
+def alone(folder: Path, *examples: str, status: int = 0) -> list[dict[str, Any]]:
     """What the predictor prints in a process that cannot import headstart."""
     blocked = "import sys, runpy; sys.modules['headstart'] = sys.modules['torch'] = None; sys.argv = sys.argv[1:]; "
     path = f"sys.path.insert(0, {str(folder)!r}); "
     code = f"{blocked}{path}runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-c", code, str(folder / "predict.py"), *examples]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -57,6 +58,17 @@ def test_stands_alone(pictures: hs.Result, written: Path, more_photos: Path) -> 
     for mine, theirs in zip(pictures.predict(paths), alone(written, *map(str, paths)), strict=True):
         assert theirs["said"] == mine.label
         assert theirs["stated"] == pytest.approx(mine.probabilities, abs=TOLERANCE)
+
+
+def test_alone_it_names_what_it_cannot_read_and_answers_the_rest(
+    written: Path, more_photos: Path, tmp_path: Path
+) -> None:
+    good, cut = next(more_photos.rglob("*.png")), tmp_path / "cut.png"
+    cut.write_bytes(good.read_bytes()[:200])
+    missing, damaged, fine = alone(written, str(tmp_path / "gone.png"), str(cut), str(good), status=1)
+    assert "No such file" in missing["error"]
+    assert damaged.keys() == {"example", "error"}
+    assert fine["said"]
 
 
 def test_nothing_of_the_data_is_in_it(written: Path, photos: Path) -> None:

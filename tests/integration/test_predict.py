@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 import headstart as hs
 from headstart.cli.main import main
+from headstart.core.errors import UserError
 from headstart.core.record import SkippedFile
 from headstart.saved import CHUNK, Saved
 
@@ -94,6 +96,44 @@ def test_names_that_no_file_can_have_and_folders_without_files_are_named(run: hs
     assert first.why == "cannot be read (File name too long)"
     assert isinstance(second, SkippedFile)
     assert not isinstance(third, SkippedFile)
+
+
+def test_a_table_stands_for_its_pictures_and_one_among_them_does_not(run: hs.Result, tmp_path: Path) -> None:
+    first, second, *_ = made(tmp_path / "new", 3)
+    pd.DataFrame({"shot": [second.name, "gone.png", None, first.name]}).to_csv(tmp_path / "new/list.csv", index=False)
+    found = list(run.answers([tmp_path / "new/list.csv"]))
+    assert [one.name if isinstance(one, SkippedFile) else one.file for one in found] == [
+        second.name, "gone.png", f"{tmp_path / 'new/list.csv'}:3", first.name,
+    ]  # fmt: skip
+    assert [one.why for one in found if isinstance(one, SkippedFile)] == [
+        "cannot be read (No such file or directory)", "empty",
+    ]  # fmt: skip
+    *pictures, listed = run.answers([tmp_path / "new"])
+    assert not any(isinstance(one, SkippedFile) for one in pictures)
+    assert isinstance(listed, SkippedFile)
+    assert listed.why.startswith("a table among other files")
+
+
+def test_what_is_in_memory_is_answered_as_files_are(run: hs.Result, tmp_path: Path) -> None:
+    paths = made(tmp_path / "new", 3)
+    arrays = [np.asarray(Image.open(path)) for path in paths]
+    told = [one.probabilities for one in run.predict(paths)]
+    forms = (arrays, [Image.fromarray(one) for one in arrays], pd.DataFrame({"shot": list(map(str, paths)), "n": 1}))
+    for form in forms:
+        found = run.predict(form)
+        assert [one.probabilities for one in found] == told
+        assert [one.file for one in found] == ["example 1", "example 2", "example 3"]
+    assert run.predict(np.stack([arrays[0]] * 2))[1].probabilities == pytest.approx(told[0], abs=1e-5)
+    assert run.predict(pd.Series(paths))[0].file == str(paths[0])
+
+
+def test_what_is_no_example_is_refused_in_words(run: hs.Result) -> None:
+    with pytest.raises(UserError, match=r"expected paths, an array of examples, a pandas DataFrame.*, got a int"):
+        run.predict(5)
+    with pytest.raises(UserError, match=r"a column of picture paths in it, got none among a"):
+        run.predict(pd.DataFrame({"a": ["x"]}))
+    with pytest.raises(UserError, match="expected data with rows, got a DataFrame without any"):
+        run.predict(pd.DataFrame({"a": []}))
 
 
 def test_a_run_knows_what_is_unlike_its_training_examples(run: hs.Result, photos: Path) -> None:

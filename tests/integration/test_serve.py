@@ -109,6 +109,33 @@ def test_a_file_of_series_has_an_answer_for_each(clients: dict[str, Client], bod
     assert all(one["shown"]["lines"][0] for one in told)
 
 
+@pytest.mark.parametrize("body", [b"age\n31\n\n40\n", b'{"age": 31}\n{"age": null}\n', b"name\tage\nx\t1\ny\t2\n"])
+def test_a_table_of_rows_has_an_answer_for_each(clients: dict[str, Client], body: bytes) -> None:
+    told = clients["table"].files("/batch", [("people.csv", body)]).json["answers"]
+    assert [one["name"] for one in told] == ["people.csv:1", "people.csv:2"]
+    assert [one["label"] for one in told] == ["crack"] * 2
+    assert told[0]["shown"]["cells"].keys() == {"age"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"years\n31\n", 422, "a column 'age' in people.csv, got none"),
+        (b"age\nold\nolder\n", 422, "a number in column 'age'"),
+        (b"age\n" + b"1\n" * 9, 413, "at most 8 examples at a time"),
+        (b"age\n\xff\n", 415, "a table: CSV, TSV or JSON lines"),
+        (b'{"age": 31}\n{"age":', 422, "a readable table, got people.csv"),
+        (b"age,age\n1,2\n", 422, "different names, got 'age' twice in people.csv"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused(
+    clients: dict[str, Client], body: bytes, status: int, said: str
+) -> None:
+    found = clients["table"].files("/batch", [("people.csv", body)])
+    assert found.status == status
+    assert said in found.json["error"]
+
+
 def test_arrays_are_answered(clients: dict[str, Client], tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "some.npz", X=np.arange(20.0).reshape(2, 10))
     found = clients["series"].post("/batch", (tmp_path / "some.npz").read_bytes())

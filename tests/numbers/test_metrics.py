@@ -166,3 +166,14 @@ def test_an_arm_against_itself_has_no_gain_and_no_interval() -> None:
 def test_widening_keeps_the_value() -> None:
     draws = np.array([0.0, 1.0, 2.0])
     np.testing.assert_allclose(widen(draws, 1.0, 2.0), [-1.0, 1.0, 3.0])
+
+
+@pytest.mark.parametrize(("n", "classes"), [(10, 2), (50, 3), (500, 10)])
+def test_nobody_is_certain_because_few_were_right(n: int, classes: int) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(n) % classes
+    logits = rng.normal(size=(n, classes)) / 2
+    logits[np.arange(n), truth] += 8  # all are right
+    stated = softmax(logits)
+    sure = scale(stated, fit_temperature(stated, truth))[np.arange(n), truth]
+    assert 1 - sure.mean() == pytest.approx(1 / (n + 2), rel=0.25)

@@ -27,7 +27,8 @@ TARGET = "target"  # what the second of a pair of arrays is called
 LOOKED_AT = 200  # rows in which names of files are looked for
 ENDINGS = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"))  # others are known by their content as well
 IN_PNG = ("1", "P", "LA", "RGBA", "I", "I;16")  # modes of PIL, beside L and RGB
-KNOWN = "a path, a pandas DataFrame, a pyarrow Table, a datasets.Dataset or DatasetDict, or a pair (examples, targets)"
+OBJECTS = "a pandas DataFrame, a pyarrow Table, a datasets.Dataset or DatasetDict"
+KNOWN = f"a path, {OBJECTS}, or a pair (examples, targets)"
 SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))  # in a folder that `datasets` has saved to
 
 Given = str | Path | Any
@@ -69,6 +70,30 @@ def handed(given: Given, target: str | None, root: Path, encode: Encode) -> tupl
     return _write(_joined(made), root / FOLDER, name), target
 
 
+def examples(given: Any, root: Path, encode: Encode) -> Path | list[str | Path]:
+    """Examples without targets: paths and strings as they are, an object as the table that it is written to.
+
+    Args:
+        given: paths or strings; or an object that `handed` knows, or an array of examples.
+        root: of the folder that is written into.
+        encode: how arrays become pictures.
+
+    Raises:
+        UserError: it cannot be written as a table.
+    """
+    if isinstance(given, str | Path):
+        return [given]
+    if _adapter(given) is not None:
+        return handed(given, None, root, encode)[0]
+    if not isinstance(given, Iterable):
+        raise UserError(f"paths, an array of examples, {OBJECTS}", f"a {type(given).__name__}", "Put it into a list.")
+    cells = given if _is(given, "numpy", "ndarray") or _is(given, "torch", "Tensor") else list(given)
+    if all(isinstance(one, str | Path) for one in cells):
+        return [one if isinstance(one, Path) else str(one) for one in cells]
+    folder = root / FOLDER
+    return _write(_plain(pa.table(_columns(_array(cells), folder, encode)), "", {}, folder), folder, "arrays")
+
+
 def _joined(made: list[pa.Table]) -> pa.Table:
     """The rows of all; where one has no such column, its rows have nothing there."""
     try:
@@ -80,7 +105,7 @@ def _joined(made: list[pa.Table]) -> pa.Table:
 
 def _saved(path: Path) -> Any:
     """What `datasets` has saved there, as a folder or as a Parquet file; None where it has not."""
-    if any(all((path / name).is_file() for name in names) for names in SAVED):
+    if any(all(is_file(path, name) for name in names) for names in SAVED):
         return require("datasets", "datasets").load_from_disk(str(path))
     try:
         ours = path.suffix.lower() == ".parquet" and b"huggingface" in (pq.read_schema(path).metadata or {})
@@ -91,11 +116,15 @@ def _saved(path: Path) -> Any:
 
 def _adapted(given: Any) -> Parts:
     """What an object holds, by the name of its class: nobody's package is imported to ask."""
-    for kind in type(given).__mro__:
-        adapter = ADAPTERS.get((kind.__module__.partition(".")[0], kind.__name__))
-        if adapter is not None:
-            return adapter(given)
-    raise UserError(KNOWN, f"a {type(given).__name__}", "Write it to a file, or make one of these of it.")
+    adapter = _adapter(given)
+    if adapter is None:
+        raise UserError(KNOWN, f"a {type(given).__name__}", "Write it to a file, or make one of these of it.")
+    return adapter(given)
+
+
+def _adapter(given: Any) -> Callable[[Any], Parts] | None:
+    known = (ADAPTERS.get((kind.__module__.partition(".")[0], kind.__name__)) for kind in type(given).__mro__)
+    return next((one for one in known if one is not None), None)
 
 
 def _frame(given: Any) -> Parts:
@@ -239,7 +268,8 @@ def _arrays(given: tuple[Any, ...], folder: Path, encode: Encode) -> pa.Table:
     """A pair of examples and targets as a table.
 
     Strings are texts or paths; uint8 (n, H, W) or (n, H, W, 3) are pictures, and so is a list of them or of PIL's, of
-    any sizes; other (n, C, T) are series of C channels, and (n, D) rows of a table. Lists as targets are labels.
+    any sizes; other (n, C, T), and lists of (C, T), are series of C channels, (n, D) rows of a table. Lists as targets
+    are labels.
     """
     if len(given) != 2:
         raise UserError("a pair (examples, targets)", f"{len(given)} things", "Give both, in this order.")
@@ -318,9 +348,13 @@ def _columns(examples: np.ndarray, folder: Path, encode: Encode) -> dict[str, An
 
 
 def _one_by_one(cells: list[Any], folder: Path, encode: Encode) -> dict[str, Any]:
-    """Texts or paths, or pictures of any sizes; None where there is none."""
+    """Texts or paths, pictures of any sizes, None where there is none; or series (C, T) of any lengths."""
     if all(one is None or isinstance(one, str | Path) for one in cells):
         return {"example": pa.array([None if one is None else str(one) for one in cells], pa.string())}
+    if all(isinstance(one, np.ndarray) and one.ndim == 2 and one.dtype.kind in "fi" for one in cells) and (
+        len({len(one) for one in cells}) == 1
+    ):
+        return {f"channel {at}": [one[at] for one in cells] for at in range(len(cells[0]))}
     if odd := [one for one in cells if not (one is None or _is(one, "PIL", "Image") or _shows(one))]:
         about = f" of shape {odd[0].shape} and type {odd[0].dtype}" if isinstance(odd[0], np.ndarray) else ""
         raise _strange(f"a {type(odd[0]).__name__}{about} among them")
@@ -344,7 +378,7 @@ def _drawn(one: Any, encode: Encode) -> bytes:
 
 
 def _strange(came: str) -> UserError:
-    do = "Strings; uint8 (n, H, W, 3) pictures; (n, C, T) series of C channels; (n, D) rows of a table."
+    do = "Strings; uint8 (n, H, W, 3) pictures; (n, C, T), or a list of (C, T), series; (n, D) rows of a table."
     return UserError("an array of examples", came, do)
 
 

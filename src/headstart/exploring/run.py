@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart import asking
 from headstart.core.errors import UserError
 from headstart.core.extras import installed, require
 from headstart.core.predictions import Floats, Ints
 from headstart.core.problem import Kind
 from headstart.core.progress import Progress, Silent
 from headstart.data.dataset import Dataset
+from headstart.data.handed import Given
 from headstart.data.inspect import near_duplicates
 from headstart.data.labelled import Where
 from headstart.data.store import Store
@@ -34,7 +36,6 @@ from headstart.strategies.unsupervised.reduction import MAPS, Map, chosen, flat,
 
 RAW = "raw"
 LEAST = 3  # examples
-MOST_OUTLIERS = 50
 TYPICAL = 5
 
 
@@ -58,12 +59,12 @@ class _Seen:
 
 
 def explore(
-    path: str | Path,
+    path: Given,
     *,
     target: str | None = None,
     text: str | None = None,
     kind: Kind | None = None,
-    test: str | Path | None = None,
+    test: Given | None = None,
     source: str | None = None,
     stage: str | None = None,
     clusters: str | int = "auto",
@@ -77,7 +78,7 @@ def explore(
     """A map of data, with clusters, outliers, duplicates and, where there are labels, those that are probably wrong.
 
     Args:
-        path: a folder, with or without classes, or a table, with or without labels.
+        path: a folder, with or without classes, or a table, with or without labels; or an object, as `fit` takes it.
         target: the label column of a table; none looks at the data without labels.
         text: the column of a table that holds texts.
         kind: of task, where a target is named; found from it unless said.
@@ -100,11 +101,12 @@ def explore(
     wanted = _checked(clusters, way)
     if out is not None and Path(out).is_file():
         raise UserError("a folder for --out", f"the file {out}", "Name another.")
-    where = Where(Path(path), target, None, None if test is None else Path(test), text, kind, bare=True)
+    lies, target, held = asking.given(path, target, test, store)
+    where = Where(lies, target, None, None if held is None else Path(held), text, kind, bare=True)
     read_by = reader(kind_of(where))
     seen = _seen(read_by.read(where, store, shown), read_by, source, stage, access, store, shown)
     with shown.step("map, clusters, outliers"):
-        found = _explored(seen, wanted or "none", chosen(way), seed, str(path))
+        found = _explored(seen, wanted or "none", chosen(way), seed, str(lies))
     if wanted is None:
         said = "no clusters were looked for: pip install 'headstart[explore]' brings what finds them"
         found = replace(found, warnings=(*found.warnings, said))
@@ -176,7 +178,7 @@ def _explored(seen: _Seen, wanted: str, way: Map, seed: int, path: str) -> Explo
         path=path, kind=data.modality.name, source=seen.source, stage=seen.stage, way=way, points=points,
         clusters=_clusters(data, directions, groups, labels, wanted),
         outliers=tuple(
-            Apart(data.items[i].name, round(float(apart[i]), 4)) for i in outliers(apart, MOST_OUTLIERS).tolist()
+            Apart(data.items[i].name, round(float(apart[i]), 4)) for i in outliers(apart).tolist()
         ),
         duplicates=_duplicates(seen, labels), suspects=_suspects(data, seen.features),
         skipped=tuple((one.name, one.why) for one in data.skipped), warnings=data.warnings, seed=seed, seconds=0.0,

@@ -1,9 +1,13 @@
 """Are the probabilities worth their name? Temperature scaling and expected calibration error (Guo et al. 2017)."""
 
+from typing import Any
+
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 
 from headstart.core.predictions import Floats, Ints
+
+COLDEST, HOTTEST = 0.05, 20.0
 
 
 def scale(probabilities: Floats, temperature: float) -> Floats:
@@ -19,8 +23,22 @@ def softmax(logits: Floats) -> Floats:
 
 
 def fit_temperature(probabilities: Floats, truth: Ints) -> float:
-    """The temperature in 0.05 .. 20 that minimises the log loss of out-of-fold probabilities."""
-    return temperature(np.log(np.clip(probabilities, 1e-12, 1.0)), np.eye(probabilities.shape[1])[truth])
+    """The temperature in 0.05 .. 20 that minimises the log loss of n out-of-fold probabilities.
+
+    Where all of them are right the loss alone would call the model certain. So no lower one is taken than that with
+    which it is sure of (n + 1) / (n + 2) on average: the rule of succession (Laplace 1814).
+    """
+    best = temperature(np.log(np.clip(probabilities, 1e-12, 1.0)), np.eye(probabilities.shape[1])[truth])
+    most = 1 - 1 / (len(truth) + 2)
+
+    def beyond(log_temperature: float) -> float:
+        return float(scale(probabilities, np.exp(log_temperature)).max(axis=1).mean()) - most
+
+    low, high = np.log(best), np.log(HOTTEST)
+    if beyond(low) <= 0 or beyond(high) >= 0:
+        return best if beyond(low) <= 0 else HOTTEST
+    hotter: Any = brentq(beyond, low, high, xtol=1e-4)
+    return float(np.exp(hotter))
 
 
 def temperature(logits: Floats, wanted: Floats) -> float:
@@ -32,7 +50,7 @@ def temperature(logits: Floats, wanted: Floats) -> float:
         total = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
         return float(np.mean(total - (wanted * scaled).sum(axis=1)))
 
-    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-4})
+    best = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(best.x))
 
 

@@ -14,11 +14,13 @@ from headstart.data.dataset import Dataset, Item, Modality
 from headstart.data.folders import below
 from headstart.data.labelled import Opened, Where
 from headstart.data.store import Store
+from headstart.data.tables import ENDINGS
 
 Shown = bytes | str | Floats | dict[str, str]
 """A small JPEG or PNG, the beginning of a text, (channels, steps) of a series, or the cells of a row."""
 Small = bytes | str | Sequence[Sequence[float]]
 """JPEG bytes, words, or some values of each channel."""
+AMONG_OTHERS = "a table among other files; name it by itself to have its rows"
 
 
 class Reader(Protocol):
@@ -115,6 +117,9 @@ def opened(who: Reader, given: Iterable[str | Path], column: str | None) -> Iter
     for at, one in enumerate(given, 1):
         literal = isinstance(one, str) and who.literal
         for file in [one] if literal else _files(Path(one)):
+            if isinstance(file, SkippedFile):
+                yield file
+                continue
             some = False
             try:
                 for found in who.unlabelled(file, at, column):
@@ -127,12 +132,16 @@ def opened(who: Reader, given: Iterable[str | Path], column: str | None) -> Iter
                 yield SkippedFile(name=f"example {at}" if literal else str(file), why=why)
 
 
-def _files(path: Path) -> Sequence[Path]:
-    """The file, or all that are in the folder; of an empty one itself."""
+def _files(path: Path) -> Sequence[Path | SkippedFile]:
+    """The file, or all that are in the folder; of an empty one itself. A table among other files is about these."""
     try:
-        return (below(path) if path.is_dir() else ()) or [path]
+        found = below(path) if path.is_dir() else ()
     except (OSError, ValueError):  # a name that no file can have, which opening it will say
-        return [path]
+        found = ()
+    tables = {one for one in found if one.suffix.lower() in ENDINGS}
+    if len(tables) == len(found):
+        return found or [path]
+    return [SkippedFile(name=str(one), why=AMONG_OTHERS) if one in tables else one for one in found]
 
 
 def kind_of(where: Where) -> str:

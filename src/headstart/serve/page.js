@@ -17,7 +17,8 @@
   // --- how an example looks
 
   const KINDS = { image: "picture", series: "series", text: "words", table: "row" };
-  const NOUNS = { image: "photos", series: "files of series", text: "files of text" };
+  const NOUNS = { image: "photos", series: "files of series", text: "files of text", table: "tables" };
+  const MANY = ["series", "table"]; // of which a file may hold several
 
   const drawn = (lines) => {
     const space = "http://www.w3.org/2000/svg", svg = document.createElementNS(space, "svg"), frame = make("div", null, "drawn");
@@ -205,7 +206,7 @@
       }
       const form = new FormData();
       form.append("file", file, file.name);
-      ask(file.name, looks, form, {}, about.modality === "series" ? "/batch" : "/predict");
+      ask(file.name, looks, form, {}, MANY.includes(about.modality) ? "/batch" : "/predict");
     }
   };
 
@@ -273,6 +274,8 @@
     text: () => { writing("A text"); dropping(); at("asking").className = "written"; },
     series: () => { dropping(); writing("Or the numbers themselves, a line for each channel"); },
     table: () => {
+      dropping();
+      at("asking").className = "written";
       at("row").hidden = false;
       at("row").onsubmit = row;
       for (const column of about.columns) {

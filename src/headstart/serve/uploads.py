@@ -16,10 +16,14 @@ import numpy as np
 
 from headstart.core.errors import HeadstartError
 from headstart.core.exhibits import Exhibit
+from headstart.data.dataset import Item
+from headstart.data.tables import open_table
 from headstart.modalities.image import header
 from headstart.modalities.series import archive
 from headstart.modalities.series.read import entries
 from headstart.modalities.series.values import Values, unpacked
+from headstart.modalities.table.read import opened as rows
+from headstart.modalities.table.read import spelled
 from headstart.serve.limits import Limits, RefusedError
 
 NAMED = 120  # characters of a client's name for an example
@@ -154,8 +158,28 @@ def _row(name: str, given: Any, desk: Desk) -> Example:  # noqa: ARG001 - the fo
     return Example(name, text)
 
 
-def _row_file(name: str, body: bytes, desk: Desk) -> list[Example]:  # noqa: ARG001 - the form of all
-    raise RefusedError(415, "rows in JSON", "a file", 'Send application/json, such as {"example": {"age": 31}}.')
+def _row_file(name: str, body: bytes, desk: Desk) -> list[Example]:
+    path = desk.file(_tabular(_decoded(name, body, "a table: CSV, TSV or JSON lines")))
+    path.write_bytes(body)
+    try:
+        _few(len(open_table(path)), desk.limits)
+        found = [one.content for one in rows(path, 0, desk.column) if isinstance(one, Item)]
+    except RefusedError:
+        raise
+    except HeadstartError as error:
+        said = str(error).replace(str(path), name)
+        raise RefusedError(422, "rows", said.splitlines()[0], "Repair the file.") from None
+    finally:
+        path.unlink()
+    each = [(f"{name}:{at}" if len(found) > 1 else name, row) for at, row in enumerate(found, 1)]
+    return [Example(called, row, shown=Exhibit(cells=_spelled(row))) for called, row in each]
+
+
+def _spelled(row: str) -> dict[str, str]:
+    cells: dict[str, float | str | None] = json.loads(row)
+    return {
+        column: "" if one is None else spelled(one) if isinstance(one, float) else one for column, one in cells.items()
+    }
 
 
 def _series(name: str, given: Any, desk: Desk) -> Example:
@@ -205,13 +229,18 @@ def _ending(name: str, body: bytes) -> str:
     """Of the form that a file is in, by what it holds."""
     if body.startswith(b"PK"):
         return ".npz"
+    text = _decoded(name, body, "series: .ts, .npz, or a table of numbers")
+    return ".ts" if "@data" in text.lower() else _tabular(text)
+
+
+def _decoded(name: str, body: bytes, expected: str) -> str:
     try:
-        text = body.decode("utf-8-sig")
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        expected = "series: .ts, .npz, or a table of numbers"
         raise RefusedError(415, expected, f"{name} with other bytes", "Send one of these.") from None
-    if "@data" in text.lower():
-        return ".ts"
+
+
+def _tabular(text: str) -> str:
     first = text.lstrip()[:100_000].partition("\n")[0]
     return ".jsonl" if first.startswith("{") else ".tsv" if "\t" in first else ".csv"
 
@@ -240,7 +269,8 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "text": Form(_text_file, _text, {"type": "string"}, ".txt,.md,text/plain", "a text in UTF-8"),
         "series": Form(_series_file, _series, _LISTS, ".ts,.npz,.csv,.tsv,.txt",
                        "series: .ts, .npz, a table of numbers, or a list a channel"),
-        "table": Form(_row_file, _row, {"type": "object"}, "", "a row: an object with a value a column"),
+        "table": Form(_row_file, _row, {"type": "object"}, ".csv,.tsv,.jsonl",
+                      "rows: an object with a value a column, or a CSV, TSV or JSON lines"),
     }
 )  # fmt: skip
 """By kind of data."""

@@ -15,13 +15,17 @@ HERE = Path(__file__).parent
 
 
 def predict(examples: Iterable[str], folder: Path = HERE) -> Iterator[Any]:
-    """(K,) what the model states of each: probabilities of classes or labels, or a number."""
+    """(K,) what the model states of each: probabilities of classes or labels, or a number; the error of a bad one."""
     about = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
     quiet = onnxruntime.SessionOptions()
     quiet.log_severity_level = 3  # errors: it warns of sizes that it had not expected, and goes on
     session = onnxruntime.InferenceSession(folder / "model.onnx", quiet)
     for one in examples:
-        given = {taken["name"]: prepared(one, taken, folder) for taken in about["inputs"]}
+        try:
+            given = {taken["name"]: prepared(one, taken, folder) for taken in about["inputs"]}
+        except (OSError, ValueError, SyntaxError) as error:
+            yield error
+            continue
         stated: Any = session.run(None, given)[0]
         yield stated[0]
 
@@ -35,10 +39,21 @@ def said(row: Any, about: dict[str, Any]) -> Any:
     return about["outputs"][int(np.argmax(row * about["class_weights"]))]
 
 
+def answer(row: Any, about: dict[str, Any]) -> dict[str, Any]:
+    """What is said of one example; or, in place of what is stated of it, why it could not be read."""
+    if isinstance(row, Exception):
+        return {"error": str(row)}
+    stated = {name: round(float(p), 4) for name, p in zip(about["outputs"], row, strict=True)}
+    return {"said": said(row, about), "stated": stated}
+
+
 if __name__ == "__main__":
     if not sys.argv[1:]:
         sys.exit("usage: python predict.py EXAMPLE...")
     about = json.loads((HERE / "preprocess.json").read_text(encoding="utf-8"))
+    failed = False
     for one, row in zip(sys.argv[1:], predict(sys.argv[1:]), strict=True):
-        stated = {name: round(float(p), 4) for name, p in zip(about["outputs"], row, strict=True)}
-        sys.stdout.write(json.dumps({"example": one, "said": said(row, about), "stated": stated}) + "\n")
+        told = answer(row, about)
+        failed = failed or "error" in told
+        sys.stdout.write(json.dumps({"example": one, **told}) + "\n")
+    sys.exit(failed)

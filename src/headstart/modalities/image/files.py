@@ -81,14 +81,14 @@ def verify(
     return tuple(found)
 
 
-def unverified(path: Path) -> Item | SkippedFile:
+def unverified(path: Path, name: str) -> Item | SkippedFile:
     """A file that is looked at once: whether it decodes shows when it is prepared."""
     try:
         if path.stat().st_size == 0:
-            return SkippedFile(name=str(path), why=NOTHING)
-        return Item(str(path), path, content_key(path))
+            return SkippedFile(name=name, why=NOTHING)
+        return Item(name, path, content_key(path))
     except GONE as error:
-        return SkippedFile(name=str(path), why=_gone(error))
+        return SkippedFile(name=name, why=_gone(error))
 
 
 def _gone(error: Exception) -> str:

@@ -1,16 +1,18 @@
 """Folders and tables of pictures -> a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headstart.core.errors import UserError
 from headstart.core.problem import Task
 from headstart.core.progress import Progress, Silent
+from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset
 from headstart.data.folders import Entry
 from headstart.data.labelled import Opened, Where, labelled, unlabelled, usable
 from headstart.data.store import Store
-from headstart.modalities.image.files import verify
+from headstart.data.tables import ENDINGS, open_table
+from headstart.modalities.image.files import NOTHING, unverified, verify
 from headstart.modalities.image.modality import IMAGE
 from headstart.modalities.image.table import pictures
 
@@ -48,6 +50,19 @@ def read_at(where: Where, store: Store | None, progress: Progress) -> Dataset:
         return verify([(entry.name, entry.path) for entry in entries], store, progress)
 
     return labelled(where, IMAGE, pictures, opened)
+
+
+def opened(path: Path) -> Iterator[Opened]:
+    """A picture file, or those that a table names, to be predicted; whether one decodes shows when it is prepared.
+
+    Raises:
+        UserError: a table that cannot be read, or that names no picture.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        yield unverified(path, str(path))
+        return
+    for row, entry in enumerate(pictures(open_table(path), path, None), 1):
+        yield SkippedFile(name=f"{path}:{row}", why=NOTHING) if entry is None else unverified(entry.path, entry.name)
 
 
 def read_files(paths: Sequence[str | Path], task: Task, store: Store | None = None) -> Dataset:

@@ -8,9 +8,8 @@ from headstart.core.progress import Progress
 from headstart.data.dataset import Dataset, Item
 from headstart.data.labelled import Opened, Where, unlabelled
 from headstart.data.store import Store
-from headstart.modalities.image.files import unverified
 from headstart.modalities.image.modality import IMAGE
-from headstart.modalities.image.read import read_at
+from headstart.modalities.image.read import opened, read_at
 from headstart.modalities.image.thumbnail import SMALL, SMALL_QUALITY, thumbnail
 from headstart.strategies.catalog import DEFAULT
 
@@ -32,8 +31,8 @@ class ImageReader:
         return read_at(where, store, progress)
 
     def unlabelled(self, given: str | Path, at: int, column: str | None) -> Iterator[Opened]:  # noqa: ARG002
-        """A picture file; whether it decodes shows when it is prepared."""
-        yield unverified(Path(given))
+        """A picture file, or those that a table names."""
+        return opened(Path(given))
 
     def asked(self, items: Sequence[Item], task: Task, column: str | None) -> Dataset:  # noqa: ARG002
         """Pictures to predict."""

@@ -29,12 +29,11 @@ def distances(directions: Floats, k: int = K) -> Floats:
     return np.maximum(found, 0.0)
 
 
-def outliers(apart: Floats, at_most: int) -> Ints:
+def outliers(apart: Floats) -> Ints:
     """Positions of the examples that stand apart, the farthest first.
 
     Args:
         apart: (n,) as `distances` gives them.
-        at_most: how many to name.
     """
     if not len(apart):
         return np.zeros(0, dtype=int)
@@ -42,4 +41,4 @@ def outliers(apart: Floats, at_most: int) -> Ints:
     median = float(np.median(scale))
     spread = max(1.4826 * float(np.median(np.abs(scale - median))), 0.05)
     far = np.flatnonzero(scale > median + APART * spread)
-    return far[np.argsort(-apart[far], kind="stable")][:at_most]
+    return far[np.argsort(-apart[far], kind="stable")]
