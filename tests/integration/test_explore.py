@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -103,6 +104,16 @@ def test_a_table_with_and_without_its_target(tmp_path: Path) -> None:
     told = hs.explore(path, target="bought", way="pca", clusters="2")
     assert {one.label for one in told.points} == {"no", "yes"}
     assert told.clusters.ari == 1.0
+
+
+def test_what_is_in_memory_is_looked_at_as_a_file_is(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=30), "y": ["a", "b"] * 15, "bought": ["no", "yes"] * 15})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    held = hs.explore(frame, target="bought", test=frame[:5], way="pca", clusters="none")
+    lies = hs.explore(tmp_path / "t.csv", target="bought", way="pca", clusters="none")
+    assert [(one.label, one.part) for one in held.points[:30]] == [(one.label, "train") for one in lies.points]
+    assert sum(group.leak for group in held.duplicates) == 5
 
 
 def test_numbers_are_labels_in_words(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from headstart import asking
 from headstart.core.errors import UserError
 from headstart.data.store import Store, cache_root
 from headstart.data.tables import values
+from headstart.modalities.series.values import unpacked
 
 datasets = pytest.importorskip("datasets")
 
@@ -212,6 +213,13 @@ def test_pictures_may_have_any_size_and_mode() -> None:
         assert np.array_equal(np.asarray(one.convert("RGB")), np.asarray(was.convert("RGB")))
 
 
+def test_series_may_have_any_lengths() -> None:
+    several = [np.arange(2.0 * n).reshape(2, n) for n in (30, 24, 27, 30)]
+    data = hs.read((several, list("abab")))
+    assert data.modality.name == "series"
+    assert [unpacked(item.content).shape for item in data.items] == [one.shape for one in several]
+
+
 def test_tensors_that_learn_are_their_values() -> None:
     rows = torch.arange(12.0).reshape(4, 3).requires_grad_()
     plain = lines((rows.detach().numpy(), list("abab")))
@@ -240,7 +248,7 @@ def test_a_column_may_be_named_by_a_number() -> None:
         (pd.DataFrame({"a": []}), "data with rows", "a DataFrame without any"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "columns of different names", "'a' twice\nGive each column a"),
         (pa.table([[1], [2]], names=["a", "a"]), "columns of different names", "'a' twice\nGive each column a"),
-        (([np.zeros((2, 2)), np.zeros((2, 3))], ["a", "b"]), "an array of examples", r"shape \(2, 2\) and type float"),
+        (([np.zeros((2, 2)), np.zeros((3, 3))], ["a", "b"]), "an array of examples", r"shape \(2, 2\) and type float"),
         (([{"a": 1}, {"a": 2}], ["a", "b"]), "an array of examples", "a dict among them"),
         ((torch.zeros(4, 3, dtype=torch.bfloat16), list("abab")), "what NumPy can read", "a Tensor .*BFloat16"),
         ((WORDS[:2], np.array(["a", 1], dtype=object)), "targets of one type", "None where there is none"),

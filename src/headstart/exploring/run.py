@@ -78,7 +78,7 @@ def explore(
     """A map of data, with clusters, outliers, duplicates and, where there are labels, those that are probably wrong.
 
     Args:
-        path: a folder, with or without classes, or a table, with or without labels; or an object, as `fit` takes it.
+        path: a folder or a table, with or without labels, or an object, as `fit` takes it.
         target: the label column of a table; none looks at the data without labels.
         text: the column of a table that holds texts.
         kind: of task, where a target is named; found from it unless said.
@@ -102,7 +102,7 @@ def explore(
     if out is not None and Path(out).is_file():
         raise UserError("a folder for --out", f"the file {out}", "Name another.")
     lies, target, held = asking.given(path, target, test, store)
-    where = Where(lies, target, None, None if held is None else Path(held), text, kind, bare=True)
+    where = Where(lies, target, test=Path(held) if held else None, text=text, kind=kind, bare=True)
     read_by = reader(kind_of(where))
     seen = _seen(read_by.read(where, store, shown), read_by, source, stage, access, store, shown)
     with shown.step("map, clusters, outliers"):
@@ -113,11 +113,10 @@ def explore(
     found = replace(found, seconds=round(time.perf_counter() - started, 2))
     if out is None:
         return found
-    folder = Path(out)
     with shown.step("page"):
-        found = replace(found, page=folder / "map.html")
+        found = replace(found, page=Path(out) / "map.html")
         small = {item.name: item for item in seen.data.items}
-        write(folder, found, (lambda name: read_by.small(small[name])) if thumbnails else None)
+        write(Path(out), found, (lambda name: read_by.small(small[name])) if thumbnails else None)
     return found
 
 

@@ -191,7 +191,7 @@
   const json = (example) => [JSON.stringify({ example }), { "Content-Type": "application/json" }];
 
   const most = () => {
-    const counted = { text: [about.limits.characters, "characters"], series: [about.limits.values, "values"] }[about.modality];
+    const counted = { text: [about.limits.characters, "characters"], series: [about.limits.values, "values"], table: [about.limits.examples, "rows"] }[about.modality];
     return counted ? `${counted[0].toLocaleString("en")} ${counted[1]}` : megabytes();
   };
 

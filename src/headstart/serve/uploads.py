@@ -176,9 +176,8 @@ def _row_file(name: str, body: bytes, desk: Desk) -> list[Example]:
 
 
 def _spelled(row: str) -> dict[str, str]:
-    cells: dict[str, float | str | None] = json.loads(row)
     return {
-        column: "" if one is None else spelled(one) if isinstance(one, float) else one for column, one in cells.items()
+        column: spelled(cell) if isinstance(cell, float) else cell or "" for column, cell in json.loads(row).items()
     }
 
 
@@ -270,7 +269,7 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "series": Form(_series_file, _series, _LISTS, ".ts,.npz,.csv,.tsv,.txt",
                        "series: .ts, .npz, a table of numbers, or a list a channel"),
         "table": Form(_row_file, _row, {"type": "object"}, ".csv,.tsv,.jsonl",
-                      "rows: an object with a value a column, or a CSV, TSV or JSON lines"),
+                      "rows: CSV, TSV, JSON lines, or an object with a value a column"),
     }
 )  # fmt: skip
 """By kind of data."""
