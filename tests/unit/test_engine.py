@@ -1,5 +1,7 @@
 """The engine: what is quicker and agrees is taken, everything else is refused with a reason."""
 
+import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +162,30 @@ def test_as_many_first_stages_stay_exact_as_it_takes(
     assert [t.mode.exact for t in found] == [None, 0, 1, 2]
     assert [bool(t.refused) for t in found] == [False, True, True, False]
     assert "cosine" in found[1].refused
+
+
+def test_arithmetic_that_the_processor_lacks_is_given_up_at_a_glance_and_remembered(
+    source: Source, data: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, int]] = []
+
+    def fake(of: Source, exact: int | None, cache: Path) -> Tap:
+        run = off(0.0)(of, exact, cache)
+
+        def slow(given: Tensor) -> dict[str, Tensor]:
+            seen.append((exact is not None, len(given)))
+            time.sleep(0.02 * len(given) * (1 if exact is None else 5))
+            return run(given)
+
+        return slow
+
+    monkeypatch.setitem(BACKENDS, "eager", fake)  # type: ignore[arg-type]
+    monkeypatch.setattr(engine, "WAYS", [way for way in engine.WAYS if way.low])
+    float32, low = tried(source, data, Missing(10**6, {}), store)
+    assert not float32.refused
+    assert re.fullmatch(r"\d+ times as slow as float32", low.refused)
+    assert max(count for is_low, count in seen if is_low) == probing.GLANCE
+    assert len(list(tried(source, data, Missing(10**6, {}), store))) == 1, "it is known now, also of other backends"
 
 
 def test_a_way_that_fails_is_refused(

@@ -18,7 +18,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.store import Store
 from headstart.features.backends import FLOAT32, Backend, Mode
 from headstart.features.extract import table
-from headstart.features.probe import Cost, Probe, Trial
+from headstart.features.probe import HOPELESS, Cost, Probe, Trial
 from headstart.sources.card import Card
 from headstart.sources.source import Source
 
@@ -26,7 +26,6 @@ PAYS = 0.9  # another way must be done in this share of the time
 WORTH = 10.0  # seconds of work below which nothing is tried
 DEEPEST = 5  # stages that may stay in float32 while the rest is low
 AGAIN = 2.0  # seconds that a backend needs at most to start again: what it has built is kept
-HOPELESS = 3.0  # times as slow as float32: the processor has no such arithmetic, and no depth will mend that
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,10 @@ def tried(source: Source, data: Dataset, missing: Missing, store: Store, *, ever
     if not every and seconds < WORTH:
         remember(source, store, costs)
         return
+    slow = any(mode.exact is not None and cost.example > HOPELESS * probe.cost.example for mode, cost in known.items())
     for way in WAYS:
+        if way.low and slow and not every:
+            continue
         guess = Cost(way.start, way.share * probe.cost.example)
         for mode in modes(way, exact, source.card):
             if not every and known.get(mode, guess).of(missing[mode]) > PAYS * seconds:
@@ -143,7 +145,9 @@ def tried(source: Source, data: Dataset, missing: Missing, store: Store, *, ever
             yield trial
             if not trial.refused:
                 seconds, exact = min(seconds, missing[mode] * trial.cost.example), mode.exact or exact
-            if not trial.refused or trial.cost.example > HOPELESS * probe.cost.example:
+            hopeless = trial.cost.example > HOPELESS * probe.cost.example
+            slow = slow or (way.low and hopeless and np.isfinite(trial.cost.example))
+            if not trial.refused or hopeless:
                 break
     remember(source, store, costs)
 

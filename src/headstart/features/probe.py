@@ -24,6 +24,8 @@ SIZE = 3 * EXAMPLES  # one batch to warm up, two to time, all to compare
 AGREES = 0.999  # the least mean cosine to float32, over stages
 ANY_AGREES = 0.99  # the least of any example
 HALF = 0.5  # right enough to count as known, where an answer can be partly right
+HOPELESS = 3.0  # times as slow as float32: the processor has no such arithmetic, and no depth will mend that
+GLANCE = 2  # examples; enough to show that, where a way starts at once
 NOISE = 1.64  # a two-sided sign test at 10 %
 
 
@@ -75,6 +77,7 @@ class Probe:
         task: what they are.
         features: stage -> (n, D) in eager float32.
         cost: of those.
+        glance: seconds that eager float32 takes for very few of them.
     """
 
     pixels: Tensor
@@ -82,6 +85,7 @@ class Probe:
     task: Task
     features: Mapping[str, Floats]
     cost: Cost
+    glance: float
 
     @staticmethod
     def of(source: Source, data: Dataset, store: Store) -> "Probe":
@@ -90,14 +94,18 @@ class Probe:
         usable = [i for i in range(len(data)) if data.parts is None or data.parts[i] != "test"]
         at = np.asarray(usable)[np.linspace(0, len(usable) - 1, min(SIZE, len(usable))).astype(int)]
         pixels = torch.from_numpy(decode([data.items[i] for i in at], data.modality, source.input, store))
-        features, seconds = timed(tap(source, FLOAT32, store.root), pixels)
-        return Probe(pixels, data.targets[at], data.task, features, Cost(0.0, seconds))
+        run = tap(source, FLOAT32, store.root)
+        features, seconds = timed(run, pixels)
+        return Probe(pixels, data.targets[at], data.task, features, Cost(0.0, seconds), glance(run, pixels))
 
     def attempt(self, source: Source, mode: Mode, store: Store) -> Trial:
         """Build a way, time it, compare it; whatever goes wrong there refuses it."""
         started = time.perf_counter()
         try:
             run = tap(source, mode, store.root)
+            if mode.backend == "eager" and (slow := glance(run, self.pixels) / self.glance) > HOPELESS:
+                cost = Cost(time.perf_counter() - started, slow * self.cost.example)
+                return Trial(mode, cost, refused=f"{slow:.0f} times as slow as float32")
             run(self.pixels[:EXAMPLES])
             start = time.perf_counter() - started
             features, seconds = timed(run, self.pixels)
@@ -146,6 +154,16 @@ def timed(run: Tap, pixels: Tensor) -> tuple[dict[str, Floats], float]:
         seconds.append((time.perf_counter() - started) / len(part))
     features = {name: torch.cat([row[name] for row in rows]).numpy() for name in rows[0]}
     return features, min(seconds)
+
+
+def glance(run: Tap, pixels: Tensor) -> float:
+    """Seconds for very few, the quicker of two looks."""
+    seconds: list[float] = []
+    for _ in range(2):
+        started = time.perf_counter()
+        run(pixels[:GLANCE])
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
 def cosines(wanted: Floats, found: Floats) -> NDArray[np.float64]:
