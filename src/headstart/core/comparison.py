@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.core.plan import Plan
 from headstart.core.record import AskedRecord, Claim, DataRecord, Gain, Score, SourceRecord, Status
-from headstart.core.said import examples, gain, interval
+from headstart.core.said import examples, folds, gain, interval, stages
 from headstart.core.shown import Shown
 
 NONE = "none"  # as a source: what can be had without any
@@ -69,14 +69,13 @@ class ComparisonRecord(_Part):
         columns = ("source", "strategy", "stage", f"{self.metric} [interval]", "gain [interval]", "seconds", "")
         rows = tuple(
             (
-                c.source, c.strategy, ", ".join(c.stages) or "-", interval(c.score), gain(c.gain), f"{c.seconds:.1f}",
-                c.said,
+                c.source, c.strategy, stages(c.stages), interval(c.score), gain(c.gain), f"{c.seconds:.1f}", c.said
             )
             for c in self.cells
         )  # fmt: skip
-        n, maps = self.data.n_train, f"{self.seeds} map{'s' * (self.seeds != 1)}"
+        n = self.data.n_train
         below = (
-            f"{n:,} {examples(self.data.modality, n)}, {self.folds} folds on each of {maps}; gains are paired, over "
+            f"{n:,} {examples(self.data.modality, n)}, {folds(self.folds, self.seeds)}; gains are paired, over "
             "the strongest control, and hold for all rows at once (90%)",
             *(f"note: {note}" for note in (*self.data.warnings, *self.notes)),
         )

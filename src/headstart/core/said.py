@@ -1,6 +1,6 @@
 """Words and numbers as people read them, where several layers say them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -19,6 +19,7 @@ class Interval(Protocol):
 EXAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"image": ("photo", "photos"), "text": ("text", "texts"), "series": ("series", "series"), "table": ("row", "rows")}
 )
+LISTED = 3  # stages
 
 
 def examples(modality: str, n: float) -> str:
@@ -29,6 +30,24 @@ def examples(modality: str, n: float) -> str:
     """
     one, many = EXAMPLES.get(modality, ("example", "examples"))
     return one if n == 1 else many
+
+
+def stages(names: Sequence[str]) -> str:
+    """Stages of a source, by their ends where there are many.
+
+    >>> stages(["stem", "head"]), stages(["stem", "a", "b", "head"]), stages([])
+    ('stem, head', 'stem to head (4)', '-')
+    """
+    return f"{names[0]} to {names[-1]} ({len(names)})" if len(names) > LISTED else ", ".join(names) or "-"
+
+
+def folds(count: int, maps: int) -> str:
+    """What was measured on.
+
+    >>> folds(5, 1), folds(5, 3)
+    ('5 folds', '5 folds on each of 3 maps')
+    """
+    return f"{count} folds" if maps == 1 else f"{count} folds on each of {maps} maps"
 
 
 def signed(number: float, digits: int = 3) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from headstart.core.comparison import CellRecord, ComparisonRecord
 from headstart.core.errors import UserError
 from headstart.core.record import AskedRecord
+from headstart.core.said import folds
 from headstart.evaluation.closing import command
 from headstart.report import charts, words
 from headstart.report.pages import write_page
@@ -44,6 +45,7 @@ def _context(record: ComparisonRecord, folder: Path) -> dict[str, Any]:
     return {
         "record": record,
         "title": Path(record.data.path).name or record.data.path,
+        "folds": folds(record.folds, record.seeds),
         "metric": words.name(record.metric),
         "value": partial(words.value, record.metric),
         "between": partial(words.between, record.metric),

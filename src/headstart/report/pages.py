@@ -7,6 +7,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from headstart.core.said import stages
 from headstart.report import words
 
 _HERE = Path(__file__).parent
@@ -31,5 +32,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"seconds": words.seconds, "percent": words.percent}
+    environment.filters |= {"seconds": words.seconds, "percent": words.percent, "stages": stages}
     return environment

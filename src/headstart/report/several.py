@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.core.errors import UserError
 from headstart.core.record import Record
+from headstart.core.said import stages
 from headstart.metrics.scores import metric
 from headstart.report import charts, inputs, tables, words
 from headstart.report.pages import write_page
@@ -174,7 +175,7 @@ FACTS: tuple[tuple[str, tuple[tuple[str, Told], ...]], ...] = (
         (
             ("Model", lambda r: f"{r.decision.delivered} ({r.decision.role})"),
             ("Source", _source),
-            ("Stages", lambda r: ", ".join(r.stages)),
+            ("Stages", lambda r: stages(r.stages)),
             ("Licence", _licence),
             ("Rule", lambda r: r.decision.rule),
         ),
