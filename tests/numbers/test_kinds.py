@@ -152,7 +152,7 @@ def test_lp_ft_goes_on_where_the_closed_form_ended(kind: Kind, source: Source, t
         for plan in both
     )
     one, other = (fitted.predict(view, features).probabilities for fitted in (solved, trained))
-    assert np.allclose(one, other, rtol=1e-3)
+    assert np.allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_a_net_learns_numbers_far_from_zero(source: Source, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def fit_temperature(probabilities: Floats, truth: Ints) -> float:
     low, high = np.log(best), np.log(HOTTEST)
     if beyond(low) <= 0 or beyond(high) >= 0:
         return best if beyond(low) <= 0 else HOTTEST
-    hotter: Any = brentq(beyond, low, high, xtol=1e-4)
+    hotter: Any = brentq(beyond, low, high)
     return float(np.exp(hotter))
 
 
