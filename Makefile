@@ -4,6 +4,8 @@ SHELL := /bin/sh
 .PHONY: help setup weights demo test lint check docs fix bench calibrate clean
 
 BIN := .venv/bin
+# Two files of tests at a time: each holds a net or two, so more would want more memory than a laptop has.
+TWO := -n 2 --dist loadfile
 # One stamp for each content of pyproject.toml in this place, one for each cache: a second `make setup` does nothing.
 KEY := $(shell { printf '%s' '$(CURDIR)'; cat pyproject.toml; } | cksum | tr -d ' ')
 STAMP := .venv/.setup-$(KEY)
@@ -36,7 +38,7 @@ demo: setup ## the main job on 2,624 real photos of solar cells, five minutes
 	@$(BIN)/headstart report runs/demo
 
 test: setup ## all tests that need neither the network nor an accelerator
-	$(BIN)/python -m pytest -m "not network and not gpu"
+	$(BIN)/python -m pytest $(TWO) -m "not network and not gpu"
 
 lint: setup ## format, lint, import contracts, types
 	$(BIN)/ruff format --check .
@@ -45,7 +47,7 @@ lint: setup ## format, lint, import contracts, types
 	$(BIN)/pyright
 
 check: lint ## lint, and the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest $(TWO) -q
 
 docs: setup ## the documentation as a site, in site/
 	@$(BIN)/python -m mkdocs build --quiet --strict

@@ -4,7 +4,7 @@ Sources that surgery has changed keep it too.
 """
 
 from collections import Counter
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,16 +90,26 @@ def _check_order(source: Source, examples: Tensor) -> None:
     """Features of a stage may depend on parameters of that stage and earlier ones only, and must on some of its own."""
     net = source.net(_outputs(source.card)).eval().requires_grad_(True)
     of_stage = {name: at for at, stage in enumerate(source.card.stages) for name in stage.parameters}
-    parameters = dict(net.trunk.named_parameters())
     for at, (name, values) in enumerate(net.stages(examples).items()):
-        leads = values.sum() + 0 * sum(p.sum() for p in net.head.parameters())  # a stage may be of constants alone
-        found = torch.autograd.grad(leads, list(parameters.values()), retain_graph=True, allow_unused=True)
-        grads = cast("tuple[Tensor | None, ...]", found)  # torch's annotation forgets allow_unused
-        reached = [p for p, grad in zip(parameters, grads, strict=True) if grad is not None]
+        leaves = _leaves(values)
+        reached = [p for p, parameter in net.trunk.named_parameters() if id(parameter) in leaves]
         ahead = [p for p in reached if of_stage[p] > at]
         assert not ahead, f"stage {name} depends on parameters of later stages: {ahead[:3]}"
         own = [p for p in reached if of_stage[p] == at]
         assert own or not source.card.stages[at].parameters, f"stage {name} depends on none of its own parameters"
+
+
+def _leaves(values: Tensor) -> set[int]:
+    """The ids of the parameters that values were computed from, by the graph: no gradient has to be computed for it."""
+    waiting, seen, found = [values.grad_fn], set[Any](), set[int]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        found.add(id(getattr(node, "variable", None)))  # of a leaf
+        waiting += [before for before, _ in node.next_functions]
+    return found
 
 
 def _check_net(source: Source, examples: Tensor) -> None:
