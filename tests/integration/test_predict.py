@@ -161,3 +161,18 @@ def test_a_private_run_keeps_no_training_examples(photos: Path, tmp_path: Path) 
     (said,) = private.predict(sorted(photos.rglob("*.png"))[:1])
     assert said.unlike is None
     assert said.nearest == ()
+
+
+def test_tables_in_a_folder_are_examples_where_examples_are_rows(tmp_path: Path) -> None:
+    texts = pd.DataFrame({"text": ["a bright noon", "a cold night"] * 8, "mood": ["up", "down"] * 8})
+    texts["text"] += [f" {at}" for at in range(16)]
+    run = hs.fit(texts, target="mood", sources=["random:text-cnn"], strategies=["linear"], minutes=0.02,
+                 out=tmp_path / "run")  # fmt: skip
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/about.pdf").write_bytes(b"%PDF")
+    texts[:3].to_csv(tmp_path / "new/rows.csv", index=False)
+    skipped, *rows = run.answers([tmp_path / "new"])
+    assert isinstance(skipped, SkippedFile)
+    assert [one.file for one in rows if not isinstance(one, SkippedFile)] == [
+        f"{tmp_path / 'new/rows.csv'}:{at}" for at in (1, 2, 3)
+    ]

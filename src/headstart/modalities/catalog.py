@@ -58,6 +58,11 @@ class Reader(Protocol):
         """Whether a string is an example itself, and not the path of one."""
         ...
 
+    @property
+    def alone(self) -> bool:
+        """Whether an example is a file of its own, so that a table in a folder of them is about them."""
+        ...
+
     def unlabelled(self, given: str | Path, at: int, column: str | None) -> Iterator[Opened]:
         """Examples to predict: one, or those of a table, which stand in that column; of each that cannot be used why.
 
@@ -116,7 +121,7 @@ def opened(who: Reader, given: Iterable[str | Path], column: str | None) -> Iter
     """
     for at, one in enumerate(given, 1):
         literal = isinstance(one, str) and who.literal
-        for file in [one] if literal else _files(Path(one)):
+        for file in [one] if literal else _files(Path(one), alone=who.alone):
             if isinstance(file, SkippedFile):
                 yield file
                 continue
@@ -132,14 +137,14 @@ def opened(who: Reader, given: Iterable[str | Path], column: str | None) -> Iter
                 yield SkippedFile(name=f"example {at}" if literal else str(file), why=why)
 
 
-def _files(path: Path) -> Sequence[Path | SkippedFile]:
-    """The file, or all that are in the folder; of an empty one itself. A table among other files is about these."""
+def _files(path: Path, *, alone: bool) -> Sequence[Path | SkippedFile]:
+    """The file, or all that are in the folder; of an empty one itself. Among files that stand alone tables do not."""
     try:
         found = below(path) if path.is_dir() else ()
     except (OSError, ValueError):  # a name that no file can have, which opening it will say
         found = ()
     tables = {one for one in found if one.suffix.lower() in ENDINGS}
-    if len(tables) == len(found):
+    if not alone or len(tables) == len(found):
         return found or [path]
     return [SkippedFile(name=str(one), why=AMONG_OTHERS) if one in tables else one for one in found]
 

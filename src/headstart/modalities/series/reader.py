@@ -24,6 +24,7 @@ class SeriesReader:
     modality = SERIES
     strategies = DEFAULT
     literal = False
+    alone = False
     sources = ("wheel:fracast-0",)
 
     def recognises(self, where: Where) -> bool:

@@ -24,6 +24,7 @@ class TableReader:
 
     modality = TABLE
     literal = True
+    alone = False
     strategies = ("zero-shot", "shrunk", "pooled", "linear", "earlier", "all-stages", "lp-ft", "finetune")
 
     @property

@@ -25,6 +25,7 @@ class TextReader:
     modality = TEXT
     strategies = (*DEFAULT[:-2], "contrastive", *DEFAULT[-2:])
     literal = True
+    alone = False
     sources = ("wheel:all-minilm-l6-v2", "wheel:paraphrase-minilm-l3-v2")
 
     def recognises(self, where: Where) -> bool:
