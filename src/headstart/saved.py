@@ -163,23 +163,28 @@ class Saved:
             UserError: it is nothing that can be handed in.
         """
         with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
-            there = examples(given, Path(scratch), png)
+            there = examples(given, Path(scratch), png, files=not reader(self.kind).literal)
             if not isinstance(there, Path):
                 yield from self._one_by_one(there, Path(scratch), progress)
                 return
             for at, one in enumerate(self._one_by_one([there], Path(scratch), progress), 1):
                 yield _called(one, f"example {at}", there)
 
-    def _one_by_one(self, several: Sequence[str | Path], scratch: Path, progress: Progress) -> Iterator[Answer]:
-        """Answers on paths and strings."""
+    def _one_by_one(self, several: Sequence[str | Path | None], scratch: Path, progress: Progress) -> Iterator[Answer]:
+        """Answers on paths and strings; of what is None, or cannot be opened, why there is none."""
         count = 0
         literal = reader(self.kind).literal
 
-        def counted() -> Iterator[str | Path]:
+        def counted() -> Iterator[str | Path | SkippedFile]:
             nonlocal count
             for one in several:
                 count += 1
-                yield one if literal and isinstance(one, str) else handed(one, None, scratch, png)[0]
+                if one is None:
+                    yield SkippedFile(name=f"example {count}", why="nothing")
+                elif literal and isinstance(one, str):
+                    yield one
+                else:
+                    yield _lies(Path(one), scratch)
 
         with progress.step("predicting", len(several)) as step:
             there = opened(reader(self.kind), counted(), self.column)
@@ -243,10 +248,18 @@ class Saved:
         return partial(_of_head, self.fitted, taps(self.sources, self.modes, self.store))
 
 
+def _lies(path: Path, scratch: Path) -> Path | SkippedFile:
+    """The file, or the table that what `datasets` has saved there is written to."""
+    try:
+        return handed(path, None, scratch, png)[0]
+    except UserError as error:
+        return SkippedFile(name=str(path), why=f"expected {error.expected}, got {error.came}. {error.do}")
+
+
 def _called(answer: Answer, name: str, table: Path) -> Answer:
     """The same under another name: nobody knows the table that an object was written to."""
     if isinstance(answer, SkippedFile):
-        return SkippedFile(name=name, why=answer.why.replace(str(table), "it"))
+        return SkippedFile(name=name, why=answer.why.replace(str(table), "it").replace(table.name, "it"))
     return replace(answer, file=name)
 
 

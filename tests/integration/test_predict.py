@@ -134,6 +134,25 @@ def test_what_is_no_example_is_refused_in_words(run: hs.Result) -> None:
         run.predict(pd.DataFrame({"a": ["x"]}))
     with pytest.raises(UserError, match="expected data with rows, got a DataFrame without any"):
         run.predict(pd.DataFrame({"a": []}))
+    for odd in (np.array(5.0), {"a": ["x"]}, {"a", "b"}):
+        with pytest.raises(UserError, match=f"expected paths.*, got a {type(odd).__name__}"):
+            run.predict(odd)
+    with pytest.raises(UserError, match=r"several pictures, got one, of shape \(20, 24, 3\)"):
+        run.predict(np.zeros((20, 24, 3), np.uint8))
+    with pytest.raises(UserError, match="an array of examples"):
+        run.predict(np.zeros((2, 0, 5, 3), np.uint8))
+
+
+def test_what_cannot_be_opened_costs_no_other_answer(run: hs.Result, tmp_path: Path) -> None:
+    (good,) = made(tmp_path / "new", 1)
+    (tmp_path / "saved").mkdir()
+    for name in ("dataset_info.json", "state.json"):
+        (tmp_path / "saved" / name).write_text("")
+    broken, nothing, answered = run.answers([tmp_path / "saved", None, good])
+    assert isinstance(broken, SkippedFile)
+    assert "a data set as `datasets` saves it" in broken.why
+    assert nothing == SkippedFile(name="example 2", why="nothing")
+    assert not isinstance(answered, SkippedFile)
 
 
 def test_a_run_knows_what_is_unlike_its_training_examples(run: hs.Result, photos: Path) -> None:
@@ -163,7 +182,9 @@ def test_a_private_run_keeps_no_training_examples(photos: Path, tmp_path: Path) 
     assert said.nearest == ()
 
 
-def test_tables_in_a_folder_are_examples_where_examples_are_rows(tmp_path: Path) -> None:
+def test_tables_in_a_folder_are_examples_where_examples_are_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     texts = pd.DataFrame({"text": ["a bright noon", "a cold night"] * 8, "mood": ["up", "down"] * 8})
     texts["text"] += [f" {at}" for at in range(16)]
     run = hs.fit(texts, target="mood", sources=["random:text-cnn"], strategies=["linear"], minutes=0.02,
@@ -173,6 +194,14 @@ def test_tables_in_a_folder_are_examples_where_examples_are_rows(tmp_path: Path)
     texts[:3].to_csv(tmp_path / "new/rows.csv", index=False)
     skipped, *rows = run.answers([tmp_path / "new"])
     assert isinstance(skipped, SkippedFile)
+    monkeypatch.chdir(tmp_path)
+    Path("a bright noon").write_text("something else")
+    named = run.predict(pd.DataFrame({"text": ["a bright noon"]}))
+    assert named[0].probabilities == run.predict("a bright noon")[0].probabilities, "a text names no file"
+    said, gap = run.answers([Path("a bright noon").rename("noon.txt"), None])
+    assert not isinstance(said, SkippedFile)
+    assert said.probabilities == run.predict("something else")[0].probabilities
+    assert isinstance(gap, SkippedFile)
     assert [one.file for one in rows if not isinstance(one, SkippedFile)] == [
         f"{tmp_path / 'new/rows.csv'}:{at}" for at in (1, 2, 3)
     ]

@@ -18,9 +18,13 @@ from sklearn.datasets import load_digits
 import headstart as hs
 from headstart import asking
 from headstart.core.errors import UserError
+from headstart.data.dataset import Item
+from headstart.data.handed import examples
 from headstart.data.store import Store, cache_root
 from headstart.data.tables import values
+from headstart.modalities.image.encode import png
 from headstart.modalities.series.values import unpacked
+from headstart.modalities.table.read import opened
 
 datasets = pytest.importorskip("datasets")
 
@@ -322,3 +326,11 @@ def test_a_run_on_a_data_set_predicts_compares_and_is_known_again(tmp_path: Path
     assert len(counted) == 60
     assert set(counted) == {run.record.budget.repeats}
     assert run.predict([tmp_path / "new.png"])[0].label in ("one", "zero")
+
+
+def test_rows_are_taken_one_by_one_and_codes_stay_what_they_are(tmp_path: Path) -> None:
+    column = '{"code": "category", "n": "number"}'
+    told = examples([{"code": "007", "n": 1}, {"n": 2.5}], tmp_path, png)
+    assert isinstance(told, Path)
+    rows = [one.content for one in opened(told, 0, column) if isinstance(one, Item)]
+    assert rows == ['{"code": "007", "n": 1.0}', '{"code": null, "n": 2.5}']

@@ -4,29 +4,27 @@ Frames of pandas, tables of Arrow, data sets of Hugging Face, arrays. Nothing of
 an object has imported what it needs. Equal data gives the same file, so a run goes on where it was.
 """
 
-import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.core.errors import UserError
 from headstart.core.extras import require
+from headstart.data.arrays import Encode, answers, array, columns, is_a, kept, missing, shows, strange
 from headstart.data.tables import SPLITS, is_file, text_columns
 
-FOLDER, PICTURES = "handed", "pictures"
+FOLDER = "handed"
 ROWS = 1000  # at a time
 TARGET = "target"  # what the second of a pair of arrays is called
 LOOKED_AT = 200  # rows in which names of files are looked for
-ENDINGS = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"))  # others are known by their content as well
-IN_PNG = ("1", "P", "LA", "RGBA", "I", "I;16")  # modes of PIL, beside L and RGB
 OBJECTS = "a pandas DataFrame, a pyarrow Table, a datasets.Dataset or DatasetDict"
 KNOWN = f"a path, {OBJECTS}, or a pair (examples, targets)"
 SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))  # in a folder that `datasets` has saved to
@@ -35,11 +33,11 @@ Given = str | Path | Any
 """A path, or an object that `handed` knows."""
 Parts = Mapping[str, Iterable[pa.Table]]
 """Tables by the part that they are of; "" where there is but one."""
-Encode = Callable[[np.ndarray], bytes]
-"""(H, W) or (H, W, 3) uint8 -> a picture file."""
 
 
-def handed(given: Given, target: str | None, root: Path, encode: Encode) -> tuple[Path, str | None]:
+def handed(
+    given: Given, target: str | None, root: Path, encode: Encode, *, files: bool = True
+) -> tuple[Path, str | None]:
     """Where data lies, and the name of its target: a path as it is, anything else written below `root`.
 
     Args:
@@ -47,6 +45,7 @@ def handed(given: Given, target: str | None, root: Path, encode: Encode) -> tupl
         target: the label column; of a data set of Hugging Face its only column of classes, where none is named.
         root: of the cache.
         encode: how arrays become pictures.
+        files: whether what names a file stands for it; of texts it does not.
 
     Raises:
         UserError: it is none of the known objects, or one that cannot be written as a table.
@@ -62,7 +61,7 @@ def handed(given: Given, target: str | None, root: Path, encode: Encode) -> tupl
     if isinstance(given, tuple):
         return _write(_arrays(given, root / FOLDER, encode), root / FOLDER, "arrays"), target or TARGET
     features: dict[str, Any] = {}
-    made = [_plain(one, part, features, root / FOLDER) for part, one in _each(_adapted(given))]
+    made = [_plain(one, part, features, root / FOLDER, files=files) for part, one in _each(_adapted(given))]
     if not made:
         raise UserError("data with rows", f"a {type(given).__name__} without any", "Hand in some examples.")
     classes = [column for column, feature in features.items() if feature.get("_type") == "ClassLabel"]
@@ -70,13 +69,14 @@ def handed(given: Given, target: str | None, root: Path, encode: Encode) -> tupl
     return _write(_joined(made), root / FOLDER, name), target
 
 
-def examples(given: Any, root: Path, encode: Encode) -> Path | list[str | Path]:
+def examples(given: Any, root: Path, encode: Encode, *, files: bool = True) -> Path | list[str | Path | None]:
     """Examples without targets: paths and strings as they are, an object as the table that it is written to.
 
     Args:
-        given: paths or strings; or an object that `handed` knows, or an array of examples.
+        given: paths or strings, None where one is missing; or an object that `handed` knows, or an array of examples.
         root: of the folder that is written into.
         encode: how arrays become pictures.
+        files: see `handed`.
 
     Raises:
         UserError: it cannot be written as a table.
@@ -84,14 +84,28 @@ def examples(given: Any, root: Path, encode: Encode) -> Path | list[str | Path]:
     if isinstance(given, str | Path):
         return [given]
     if _adapter(given) is not None:
-        return handed(given, None, root, encode)[0]
-    if not isinstance(given, Iterable):
+        return handed(given, None, root, encode, files=files)[0]
+    whole: Any = given if is_a(given, "numpy", "ndarray") or is_a(given, "torch", "Tensor") else None
+    if not isinstance(given, Iterable) or isinstance(given, Mapping | Set) or (whole is not None and not whole.ndim):
         raise UserError(f"paths, an array of examples, {OBJECTS}", f"a {type(given).__name__}", "Put it into a list.")
-    cells = given if _is(given, "numpy", "ndarray") or _is(given, "torch", "Tensor") else list(given)
-    if all(isinstance(one, str | Path) for one in cells):
-        return [one if isinstance(one, Path) else str(one) for one in cells]
-    folder = root / FOLDER
-    return _write(_plain(pa.table(_columns(_array(cells), folder, encode)), "", {}, folder), folder, "arrays")
+    cells = whole if whole is not None else [None if missing(one) else one for one in given]
+    if all(one is None or isinstance(one, str | Path) for one in cells):
+        return [str(one) if isinstance(one, str) else one for one in cells]  # of NumPy's strings
+    try:
+        table = _of_cells(cells, root / FOLDER, encode)
+    except (pa.ArrowException, ValueError) as error:
+        raise strange(str(error).splitlines()[0]) from None
+    return _write(_plain(table, "", {}, root / FOLDER, files=files), root / FOLDER, "arrays")
+
+
+def _of_cells(cells: Any, folder: Path, encode: Encode) -> pa.Table:
+    if isinstance(cells, list) and all(isinstance(one, Mapping) for one in cells):
+        names = dict.fromkeys(name for one in cells for name in one)
+        return pa.Table.from_pylist([{name: one.get(name) for name in names} for one in cells])
+    found = array(cells)
+    if shows(found):
+        raise UserError("several pictures", f"one, of shape {found.shape}", "Put it into a list.")
+    return pa.table(columns(found, folder, encode))
 
 
 def _joined(made: list[pa.Table]) -> pa.Table:
@@ -106,7 +120,12 @@ def _joined(made: list[pa.Table]) -> pa.Table:
 def _saved(path: Path) -> Any:
     """What `datasets` has saved there, as a folder or as a Parquet file; None where it has not."""
     if any(all(is_file(path, name) for name in names) for names in SAVED):
-        return require("datasets", "datasets").load_from_disk(str(path))
+        library = require("datasets", "datasets")
+        try:
+            return library.load_from_disk(str(path))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError("a data set as `datasets` saves it", f"{path} ({said})", "Save it again.") from None
     try:
         ours = path.suffix.lower() == ".parquet" and b"huggingface" in (pq.read_schema(path).metadata or {})
     except (pa.ArrowException, OSError):  # reading it will say so
@@ -137,7 +156,7 @@ def _frame(given: Any) -> Parts:
 
 
 def _check_names(names: list[str]) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         do = "Give each column a name of its own."
         raise UserError("columns of different names", f"{twice!r} twice", do)
@@ -175,7 +194,7 @@ def _each(parts: Parts) -> Iterator[tuple[str, pa.Table]]:
     yield from ((part, table) for part, tables in parts.items() for table in tables if len(table))
 
 
-def _plain(table: pa.Table, part: str, features: dict[str, Any], folder: Path) -> pa.Table:
+def _plain(table: pa.Table, part: str, features: dict[str, Any], folder: Path, *, files: bool = True) -> pa.Table:
     """A table of plain columns: classes by name, pictures as paths, and what part it is of.
 
     Args:
@@ -183,6 +202,7 @@ def _plain(table: pa.Table, part: str, features: dict[str, Any], folder: Path) -
         part: "" is not said.
         features: what Hugging Face says of the columns; filled.
         folder: for what is written.
+        files: whether what names a file is made to name it from anywhere.
     """
     _check_names(table.column_names)
     features |= _features(table)
@@ -197,7 +217,7 @@ def _plain(table: pa.Table, part: str, features: dict[str, Any], folder: Path) -
         if pa.types.is_floating(field.type):  # NaN is nothing, as it is in a frame
             column = pa.chunked_array([pa.array(column.to_numpy(), field.type, from_pandas=True)])
         table = table.set_column(at, field.name, column)
-    for name in text_columns(table, None):
+    for name in text_columns(table, None) if files else ():
         table = table.set_column(table.column_names.index(name), name, _absolute(table[name]))
     if not part:
         return table.replace_schema_metadata(None)
@@ -241,19 +261,7 @@ def _picture(cell: dict[str, Any] | None, folder: Path) -> str | None:
         return None
     if cell["bytes"] is None:
         return None if cell["path"] is None else str(Path(cell["path"]).resolve())
-    return _kept(cell["bytes"], folder)
-
-
-def _kept(content: bytes, folder: Path) -> str:
-    ending = next((ending for mark, ending in ENDINGS if content.startswith(mark)), "")
-    name = f"{PICTURES}/{sha256(content).hexdigest()}{ending}"
-    path = folder / name
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_bytes(content)
-        aside.replace(path)
-    return name
+    return kept(cell["bytes"], folder)
 
 
 def _absolute(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -273,113 +281,16 @@ def _arrays(given: tuple[Any, ...], folder: Path, encode: Encode) -> pa.Table:
     """
     if len(given) != 2:
         raise UserError("a pair (examples, targets)", f"{len(given)} things", "Give both, in this order.")
-    examples, targets = _array(given[0]), _targets(given[1])
+    examples, targets = array(given[0]), answers(given[1])
     if examples.ndim == 0 or targets.ndim != 1 or len(examples) != len(targets) or not len(targets):
         came = f"arrays of shape {examples.shape} and {targets.shape}"
         raise UserError("as many examples as targets", came, "Give a target for each example.")
-    table = _plain(pa.table(_columns(examples, folder, encode)), "", {}, folder)
+    table = _plain(pa.table(columns(examples, folder, encode)), "", {}, folder)
     try:
         return table.append_column(TARGET, pa.array(targets.tolist(), from_pandas=True))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         do = "Give classes, numbers, or lists of labels; None where there is none."
         raise UserError("targets of one type", str(error).splitlines()[0], do) from None
-
-
-def _array(given: Any) -> np.ndarray:
-    """What NumPy makes of it; pictures of PIL, unequal arrays and strings with gaps stay n objects."""
-    if not isinstance(given, list | tuple):
-        return _bare(given)
-    cells = [_bare(cell) if _is(cell, "torch", "Tensor") else cell for cell in given]
-    if any(_is(cell, "PIL", "Image") for cell in cells):
-        return _objects(cells)
-    try:
-        found = np.asarray(cells)
-    except ValueError:  # of unequal shapes
-        return _objects(cells)
-    if found.dtype.kind == "U" and found.ndim == 1:  # NumPy would write NaN among strings as "nan"
-        return _objects([None if _missing(cell) else str(cell) for cell in cells])
-    return found
-
-
-def _targets(given: Any) -> np.ndarray:
-    """The same of targets: a list of lists are n lists of labels, whatever their lengths."""
-    several = (list, tuple, set, frozenset)
-    if isinstance(given, list | tuple) and any(isinstance(one, several) for one in given):
-        return _objects([list(one) if isinstance(one, several) else one for one in given])
-    return _array(given)
-
-
-def _bare(given: Any) -> np.ndarray:
-    """An array; a tensor's values, wherever they lie and whatever learns from them."""
-    try:
-        return np.asarray(given.detach().cpu() if _is(given, "torch", "Tensor") else given)
-    except (TypeError, ValueError, RuntimeError) as error:
-        said = str(error).splitlines()[0]
-        raise UserError("what NumPy can read", f"a {type(given).__name__} ({said})", "Make an array of it.") from None
-
-
-def _objects(cells: list[Any]) -> np.ndarray:
-    found = np.empty(len(cells), dtype=object)
-    for at, cell in enumerate(cells):
-        found[at] = cell
-    return found
-
-
-def _is(given: Any, package: str, name: str) -> bool:
-    return any((kind.__module__.partition(".")[0], kind.__name__) == (package, name) for kind in type(given).__mro__)
-
-
-def _missing(cell: Any) -> bool:
-    """None, NaN, or what pandas has for them."""
-    number = isinstance(cell, float | np.floating) and bool(np.isnan(cell))
-    return cell is None or number or type(cell).__name__ in ("NAType", "NaTType")
-
-
-def _columns(examples: np.ndarray, folder: Path, encode: Encode) -> dict[str, Any]:
-    if examples.ndim == 1 and examples.dtype.kind in "UO":
-        return _one_by_one([None if _missing(one) else one for one in examples], folder, encode)
-    if _shows(examples[0]):
-        return {"picture": [_kept(encode(one), folder) for one in examples]}
-    if examples.dtype.kind not in "fiub" or examples.ndim not in (2, 3):
-        raise _strange(f"an array of shape {examples.shape} and type {examples.dtype}")
-    if examples.ndim == 2:
-        return {f"x{at}": column for at, column in enumerate(examples.T)}
-    return {f"channel {at}": list(examples[:, at]) for at in range(examples.shape[1])}
-
-
-def _one_by_one(cells: list[Any], folder: Path, encode: Encode) -> dict[str, Any]:
-    """Texts or paths, pictures of any sizes, None where there is none; or series (C, T) of any lengths."""
-    if all(one is None or isinstance(one, str | Path) for one in cells):
-        return {"example": pa.array([None if one is None else str(one) for one in cells], pa.string())}
-    if all(isinstance(one, np.ndarray) and one.ndim == 2 and one.dtype.kind in "fi" for one in cells) and (
-        len({len(one) for one in cells}) == 1
-    ):
-        return {f"channel {at}": [one[at] for one in cells] for at in range(len(cells[0]))}
-    if odd := [one for one in cells if not (one is None or _is(one, "PIL", "Image") or _shows(one))]:
-        about = f" of shape {odd[0].shape} and type {odd[0].dtype}" if isinstance(odd[0], np.ndarray) else ""
-        raise _strange(f"a {type(odd[0]).__name__}{about} among them")
-    return {"picture": [None if one is None else _kept(_drawn(one, encode), folder) for one in cells]}
-
-
-def _shows(one: Any) -> bool:
-    """Whether it is (H, W) or (H, W, 3) uint8."""
-    if not isinstance(one, np.ndarray) or one.dtype != np.uint8:
-        return False
-    return one.ndim == 2 or (one.ndim == 3 and one.shape[2] == 3)
-
-
-def _drawn(one: Any, encode: Encode) -> bytes:
-    """A picture file; PIL's own writes what is more than (H, W) or (H, W, 3) uint8, as palettes and alpha are."""
-    if isinstance(one, np.ndarray) or one.mode in ("L", "RGB"):
-        return encode(np.asarray(one))
-    out = io.BytesIO()
-    (one if one.mode in IN_PNG else one.convert("RGB")).save(out, "PNG")
-    return out.getvalue()
-
-
-def _strange(came: str) -> UserError:
-    do = "Strings; uint8 (n, H, W, 3) pictures; (n, C, T), or a list of (C, T), series; (n, D) rows of a table."
-    return UserError("an array of examples", came, do)
 
 
 def _write(table: pa.Table, folder: Path, name: str) -> Path:

@@ -1,5 +1,6 @@
 """Tables of examples, one a row: CSV, Parquet or JSONL. What a row holds its kind of data knows."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -145,7 +146,7 @@ def open_table(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError("a readable table", f"{path} ({said})", "Check the file.") from None
-    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(table.column_names).items() if count > 1)
     if twice:
         raise UserError("a table whose columns have different names", f"{twice[0]!r} twice in {path}", "Rename one.")
     undecoded = [field.name for field in table.schema if pa.types.is_binary(field.type)]

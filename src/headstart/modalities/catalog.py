@@ -111,15 +111,18 @@ def reader(name: str) -> Reader:
     return make()
 
 
-def opened(who: Reader, given: Iterable[str | Path], column: str | None) -> Iterator[Opened]:
+def opened(who: Reader, given: Iterable[str | Path | SkippedFile], column: str | None) -> Iterator[Opened]:
     """Examples to predict, one after the other as they are wanted; of each that cannot be used the reason why.
 
     Args:
         who: reads them.
-        given: files, folders with files at any depth, or examples as strings.
+        given: files, folders with files at any depth, or examples as strings; what is skipped already stays so.
         column: of tables that examples stand in.
     """
     for at, one in enumerate(given, 1):
+        if isinstance(one, SkippedFile):
+            yield one
+            continue
         literal = isinstance(one, str) and who.literal
         for file in [one] if literal else _files(Path(one), alone=who.alone):
             if isinstance(file, SkippedFile):

@@ -4,10 +4,13 @@ Pictures and series become files with names of our own in a folder of our own; a
 said back. Texts and rows never become files.
 """
 
+import csv
+import io
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from itertools import count
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,19 +19,19 @@ import numpy as np
 
 from headstart.core.errors import HeadstartError
 from headstart.core.exhibits import Exhibit
-from headstart.data.dataset import Item
-from headstart.data.tables import open_table
 from headstart.modalities.image import header
 from headstart.modalities.series import archive
 from headstart.modalities.series.read import entries
 from headstart.modalities.series.values import Values, unpacked
-from headstart.modalities.table.read import opened as rows
-from headstart.modalities.table.read import spelled
+from headstart.modalities.table.columns import MARKS
+from headstart.modalities.table.read import known, spelled
 from headstart.serve.limits import Limits, RefusedError
+from headstart.sources.card import Column
 
 NAMED = 120  # characters of a client's name for an example
 DIGITS = 18  # of a whole number in JSON; longer ones are read as floats
 STEPS, CHANNELS = 160, 6  # of a series that are shown
+TABLE = 2_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -159,25 +162,64 @@ def _row(name: str, given: Any, desk: Desk) -> Example:  # noqa: ARG001 - the fo
 
 
 def _row_file(name: str, body: bytes, desk: Desk) -> list[Example]:
-    path = desk.file(_tabular(_decoded(name, body, "a table: CSV, TSV or JSON lines")))
-    path.write_bytes(body)
+    if len(body) > TABLE:
+        raise RefusedError(413, f"a table of at most {TABLE:,} bytes", f"{len(body):,} in {name}", "Send fewer rows.")
+    text = _decoded(name, body, "a table: CSV, TSV or JSON lines")
+    ending, columns = _tabular(text), known(desk.column)
+    rows = _of_lines(text) if ending == ".jsonl" else _of_cells(text, "\t" if ending == ".tsv" else "", columns, name)
+    found = list(islice(rows, desk.limits.examples + 1))
+    _few(len(found), desk.limits)
+    several = [{column.name: row.get(column.name) for column in columns} for row in found]
+    each = [(f"{name}:{at}" if len(found) > 1 else name, row) for at, row in enumerate(several, 1)]
+    return [replace(_row(one, row, desk), shown=Exhibit(cells=_spelled(row))) for one, row in each]
+
+
+def _of_lines(text: str) -> Iterator[dict[str, Any]]:
+    """JSON line by line: parsers of whole tables fall over nested or sparse ones."""
+    for line in text.split("\n"):
+        if line.strip():
+            row = values(line.encode())
+            if not isinstance(row, dict):
+                raise RefusedError(422, "an object in each line", type(row).__name__, 'Send lines such as {"age": 31}.')
+            yield row
+
+
+def _of_cells(text: str, mark: str, columns: Sequence[Column], name: str) -> Iterator[dict[str, Any]]:
+    """The cells of known columns: numbers, and categories as they are spelled; None where nothing stands."""
+    mark = mark or max(",;", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
     try:
-        _few(len(open_table(path)), desk.limits)
-        found = [one.content for one in rows(path, 0, desk.column) if isinstance(one, Item)]
-    except RefusedError:
-        raise
-    except HeadstartError as error:
-        said = str(error).replace(str(path), name)
-        raise RefusedError(422, "rows", said.splitlines()[0], "Repair the file.") from None
-    finally:
-        path.unlink()
-    each = [(f"{name}:{at}" if len(found) > 1 else name, row) for at, row in enumerate(found, 1)]
-    return [Example(called, row, shown=Exhibit(cells=_spelled(row))) for called, row in each]
+        header = [one.strip() for one in next(reader, [])]
+        for column in columns:
+            if header.count(column.name) != 1:
+                came = f"{header.count(column.name) or 'none'} in {name}"
+                raise RefusedError(422, f"one column {column.name!r}", came, "Its cells may be empty.")
+        for cells in reader:
+            row = dict(zip(header, cells, strict=False))
+            if cells or len(header) == 1:  # in one column an empty line is a missing value
+                yield {one.name: _cell(row.get(one.name, ""), one, name) for one in columns}
+    except csv.Error as error:
+        raise RefusedError(422, "a table", f"{name}: {error}", "Repair the file.") from None
 
 
-def _spelled(row: str) -> dict[str, str]:
+def _cell(text: str, column: Column, name: str) -> float | str | None:
+    if text.strip().casefold() in MARKS:
+        return None
+    if column.kind == "category":  # training has read true and false as such
+        return text.strip().capitalize() if text.strip().casefold() in ("true", "false") else text.strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if not math.isfinite(value):
+        expected = f"a number in column {column.name!r} of {name}"
+        raise RefusedError(422, expected, repr(text[:60]), "Leave empty what is not known.")
+    return value
+
+
+def _spelled(row: Mapping[str, Any]) -> dict[str, str]:
     return {
-        column: spelled(cell) if isinstance(cell, float) else cell or "" for column, cell in json.loads(row).items()
+        name: spelled(one) if isinstance(one, float) else "" if one is None else str(one) for name, one in row.items()
     }
 
 

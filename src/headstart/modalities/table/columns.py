@@ -85,14 +85,19 @@ def read(column: pa.ChunkedArray) -> tuple[Kind | None, list[Cell]]:
     if pa.types.is_temporal(kind) and not pa.types.is_duration(kind) and not pa.types.is_time(kind):
         return "number", [None if one is None else day(one) for one in found]
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        texts = [None if one is None or one.strip().casefold() in MARKS else one.strip() for one in found]
+        texts = written(found)
         return _numbers_in(texts) or ("category", texts)
     if pa.types.is_null(kind):
         return "category", [None] * len(found)
     return None, []
 
 
-def _numbers_in(texts: list[str | None]) -> tuple[Kind, list[Cell]] | None:
+def written(found: Sequence[str | None]) -> list[Cell]:
+    """Strings as categories; None where a mark says that nothing is there."""
+    return [None if one is None or one.strip().casefold() in MARKS else one.strip() for one in found]
+
+
+def _numbers_in(texts: list[Cell]) -> tuple[Kind, list[Cell]] | None:
     """Strings that are all numbers but for marks of what is missing."""
     try:
         found: list[Cell] = [None if one is None else number(float(one)) for one in texts]

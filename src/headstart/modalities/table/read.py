@@ -15,8 +15,8 @@ from headstart.core.record import SkippedFile
 from headstart.data.dataset import Dataset, Item
 from headstart.data.folders import Entry
 from headstart.data.labelled import Opened, Where, labelled
-from headstart.data.tables import ENDINGS, SPLITS, open_table, values
-from headstart.modalities.table.columns import Cell, find, number
+from headstart.data.tables import ENDINGS, SPLITS, open_table, text_columns, values
+from headstart.modalities.table.columns import Cell, find, number, written
 from headstart.modalities.table.columns import read as read_column
 from headstart.modalities.table.modality import TableModality
 from headstart.modalities.table.prepare import kind_of
@@ -99,7 +99,8 @@ def aligned(table: pa.Table, path: Path, known: Sequence[Column]) -> dict[str, l
         kind, cells = read_column(table[column.name])
         empty = all(one is None for one in cells)
         if kind == "number" and column.kind == "category":
-            kind, cells = "category", [*_spelled(cells)]
+            spelt = text_columns(table.select([column.name]), None)  # "007" stays what it is
+            kind, cells = "category", written(table[column.name].to_pylist()) if spelt else [*_spelled(cells)]
         if kind != column.kind and not empty:
             came = f"{kind or 'neither'} ({table[column.name].type})"
             raise UserError(f"a {column.kind} in column {column.name!r} of {path}", came, "Give it the same type.")
