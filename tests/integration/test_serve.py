@@ -140,6 +140,14 @@ def test_a_table_that_cannot_be_read_is_refused(
     assert said in found.json["error"]
 
 
+def test_lines_of_json_are_no_file_of_series(clients: dict[str, Client]) -> None:
+    body = b'{"t0": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    found = clients["series"].files("/batch", [("x.jsonl", body)])
+    assert found.status == 415
+    assert "lines of JSON" in found.json["error"]
+    assert clients["series"].get("/health").status == 200
+
+
 def test_arrays_are_answered(clients: dict[str, Client], tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "some.npz", X=np.arange(20.0).reshape(2, 10))
     found = clients["series"].post("/batch", (tmp_path / "some.npz").read_bytes())

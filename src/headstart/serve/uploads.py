@@ -244,6 +244,9 @@ def _short(name: str, size: int, desk: Desk) -> None:
 
 def _series_file(name: str, body: bytes, desk: Desk) -> list[Example]:
     ending = _ending(name, body)
+    if ending == ".jsonl":  # what parses whole tables of JSON dies of nested ones
+        do = 'As JSON send {"example": [[0.1, 0.2, 0.3]]}.'
+        raise RefusedError(415, "series: .ts, .npz, CSV or TSV", f"{name} with lines of JSON", do)
     if ending == ".npz" and (why := archive.refusal(body, desk.limits.request)):
         raise RefusedError(
             413 if why.startswith("too large") else 422, "series", f"{name}: {why}", "Repair it, or send less."
