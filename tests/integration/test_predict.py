@@ -194,7 +194,8 @@ def test_tables_in_a_folder_are_examples_where_examples_are_rows(
     texts[:3].to_csv(tmp_path / "new/rows.csv", index=False)
     skipped, *rows = run.answers([tmp_path / "new"])
     assert isinstance(skipped, SkippedFile)
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a cold night").mkdir()
+    monkeypatch.chdir(tmp_path / "a cold night")
     Path("a bright noon").write_text("something else")
     named = run.predict(pd.DataFrame({"text": ["a bright noon"]}))
     assert named[0].probabilities == run.predict("a bright noon")[0].probabilities, "a text names no file"

@@ -328,6 +328,16 @@ def test_a_run_on_a_data_set_predicts_compares_and_is_known_again(tmp_path: Path
     assert run.predict([tmp_path / "new.png"])[0].label in ("one", "zero")
 
 
+def test_a_text_is_no_name_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a bright noon").write_text("something else")
+    frame = pd.DataFrame({"text": ["a bright noon", "a cold night"]})
+    for files, first in ((False, "a bright noon"), (True, str(tmp_path / "a bright noon"))):
+        told = examples(frame, tmp_path / "written", png, files=files)
+        assert isinstance(told, Path)
+        assert pq.read_table(told)["text"].to_pylist() == [first, "a cold night"]
+
+
 def test_rows_are_taken_one_by_one_and_codes_stay_what_they_are(tmp_path: Path) -> None:
     column = '{"code": "category", "n": "number"}'
     told = examples([{"code": "007", "n": 1}, {"n": 2.5}], tmp_path, png)
