@@ -125,6 +125,7 @@ def test_a_table_of_rows_has_an_answer_for_each(clients: dict[str, Client], body
         (b"age\n1e999\n", 422, "a number in column 'age' of people.csv, got '1e999'"),
         (b"age\n" + b"1\n" * 9, 413, "at most 8 examples at a time"),
         (b"age\n\xff\n", 415, "a table: CSV, TSV or JSON lines"),
+        (b'{"years": 31}\n', 422, "columns that the run has read, got years in a line"),
         (b'{"age": 31}\n{"age":', 400, "JSON in UTF-8"),
         (b'{"age": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", 400, "JSON in UTF-8"),  # a parser in C++ dies of it
         (b"age,age\n1,2\n", 422, "one column 'age', got 2 in people.csv"),

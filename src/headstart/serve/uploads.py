@@ -166,7 +166,11 @@ def _row_file(name: str, body: bytes, desk: Desk) -> list[Example]:
         raise RefusedError(413, f"a table of at most {TABLE:,} bytes", f"{len(body):,} in {name}", "Send fewer rows.")
     text = _decoded(name, body, "a table: CSV, TSV or JSON lines")
     ending, columns = _tabular(text), known(desk.column)
-    rows = _of_lines(text) if ending == ".jsonl" else _of_cells(text, "\t" if ending == ".tsv" else "", columns, name)
+    rows = (
+        _of_lines(text, columns)
+        if ending == ".jsonl"
+        else _of_cells(text, "\t" if ending == ".tsv" else "", columns, name)
+    )
     found = list(islice(rows, desk.limits.examples + 1))
     _few(len(found), desk.limits)
     several = [{column.name: row.get(column.name) for column in columns} for row in found]
@@ -174,13 +178,16 @@ def _row_file(name: str, body: bytes, desk: Desk) -> list[Example]:
     return [replace(_row(one, row, desk), shown=Exhibit(cells=_spelled(row))) for one, row in each]
 
 
-def _of_lines(text: str) -> Iterator[dict[str, Any]]:
+def _of_lines(text: str, columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
     """JSON line by line: parsers of whole tables fall over nested or sparse ones."""
     for line in text.split("\n"):
         if line.strip():
             row = values(line.encode())
             if not isinstance(row, dict):
                 raise RefusedError(422, "an object in each line", type(row).__name__, 'Send lines such as {"age": 31}.')
+            if not any(column.name in row for column in columns):  # it would be answered from nothing
+                came = f"{', '.join(row)[:60] or 'none'} in a line"
+                raise RefusedError(422, "columns that the run has read", came, "See /about for these.")
             yield row
 
 
